@@ -1,0 +1,20 @@
+//! The formats of Marram and the cryptography they stand on.
+//!
+//! Everything that crosses from one party to another is defined here, one file for each word of the
+//! protocol: [`charter`], [`manifest`], [`enrolment`], sealed reports ([`seal`], [`open`]), codenames,
+//! receipts, leaves and bundles. `docs/protocol.md` is the normative text.
+//!
+//! Out of scope: files, sockets, clocks and threads. Readers and writers, "today" and the source of
+//! randomness are handed in. The one exception is the `age` crate, which draws file keys, nonces and
+//! grease from the operating system by itself.
+//!
+//! Input that has not been verified has a type of its own (`UntrustedCharter`, `UntrustedManifest`, …)
+//! and becomes the verified one only through its `verify`.
+
+pub mod day;
+pub mod digest;
+pub mod instance;
+pub mod key;
+pub mod labels;
+pub mod leaf;
+pub mod secret;
