@@ -11,10 +11,33 @@
 //! Input that has not been verified has a type of its own (`UntrustedCharter`, `UntrustedManifest`, …)
 //! and becomes the verified one only through its `verify`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod annex;
+pub mod bucket;
+pub mod bundle;
+pub mod charter;
+pub mod codename;
+pub mod courier_request;
 pub mod day;
 pub mod digest;
+pub mod enrolment;
+pub mod fingerprint;
+pub mod header;
+pub mod hybrid;
 pub mod instance;
 pub mod key;
 pub mod labels;
 pub mod leaf;
+mod lines;
+pub mod manifest;
+pub mod note;
+pub mod open;
+pub mod payload;
+pub mod receipt;
+pub mod report;
+pub mod seal;
 pub mod secret;
+pub mod strict_json;
+pub mod ustar;
+pub mod vacant;

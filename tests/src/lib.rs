@@ -1,1 +1,10 @@
-//! x
+//! What the black-box tests share: where the programs are, and an organization founded in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "tests"
+)]
+
+pub mod organization;
+pub mod peers;

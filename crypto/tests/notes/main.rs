@@ -1,0 +1,14 @@
+//! Signed notes under attack. One file for each word of the protocol; [`world`] is an organization to attack.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod annex;
+mod charter;
+mod enrolment;
+mod manifest;
+mod note;
+mod receipt;
+mod total;
+mod vacant;
+mod vectors;
+mod world;
