@@ -362,7 +362,11 @@ impl UntrustedCharterChain {
 impl CharterChain {
     /// The charter that is valid now.
     pub fn newest(&self) -> &Charter {
-        #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "no chain is verified without a charter")]
+        #[expect(
+            clippy::expect_used,
+            clippy::missing_panics_doc,
+            reason = "no chain is verified without a charter"
+        )]
         self.charters.last().expect("a chain is not empty")
     }
 

@@ -79,6 +79,9 @@ pub enum RecipientError {
     /// An ML-KEM coefficient that is not reduced modulo 3329 (FIPS 203 section 7.2).
     #[error("the recipient's ML-KEM half is not canonical")]
     MlKem,
+    /// An X25519 point in a second spelling (RFC 7748 ignores the top bit and reduces): two strings would be one key.
+    #[error("the recipient's X25519 half is not canonical")]
+    X25519,
     /// An X25519 point of low order, to which every shared secret is zero.
     #[error("the recipient's X25519 half has low order")]
     LowOrder,
@@ -96,11 +99,14 @@ impl Recipient {
     /// Takes the 1216 bytes of a key.
     ///
     /// # Errors
-    /// [`RecipientError::MlKem`] and [`RecipientError::LowOrder`].
+    /// [`RecipientError::MlKem`], [`RecipientError::X25519`] and [`RecipientError::LowOrder`].
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, RecipientError> {
         let key = PublicKey::from_bytes(bytes).map_err(|_| RecipientError::MlKem)?;
         if key.to_bytes().as_slice() != bytes {
             return Err(RecipientError::MlKem);
+        }
+        if !is_canonical(last_32(bytes)) {
+            return Err(RecipientError::X25519);
         }
         if is_low_order(last_32(bytes)) {
             return Err(RecipientError::LowOrder);
@@ -233,6 +239,12 @@ fn encapsulated_key(stanza: &Stanza) -> Option<[u8; ENC_LEN]> {
 fn is_low_order(point: [u8; X25519_LEN]) -> bool {
     let eight = [true, false, false, false];
     MontgomeryPoint(point).mul_bits_be(eight.into_iter()).0 == [0; X25519_LEN]
+}
+
+/// Whether a u-coordinate is below the field's prime 2^255 − 19, little-endian.
+fn is_canonical(point: [u8; X25519_LEN]) -> bool {
+    let [lowest, middle @ .., highest] = point;
+    highest < 0x7f || (highest == 0x7f && (lowest < 0xed || middle != [0xff; X25519_LEN - 2]))
 }
 
 fn last_32<const N: usize>(bytes: &[u8; N]) -> [u8; X25519_LEN] {
@@ -406,6 +418,12 @@ mod tests {
         let mut bytes = *recipient.as_bytes();
         bytes[1184..].fill(0);
         assert_eq!(Recipient::from_bytes(&bytes), Err(RecipientError::LowOrder));
+        let mut bytes = *recipient.as_bytes();
+        bytes[1215] |= 0x80;
+        assert_eq!(Recipient::from_bytes(&bytes), Err(RecipientError::X25519));
+        bytes[1184..].fill(0xff);
+        bytes[1215] = 0x7f;
+        assert_eq!(Recipient::from_bytes(&bytes), Err(RecipientError::X25519));
         let mut bytes = *recipient.as_bytes();
         bytes[..3].fill(0xff);
         assert_eq!(Recipient::from_bytes(&bytes), Err(RecipientError::MlKem));

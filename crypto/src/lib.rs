@@ -11,6 +11,7 @@
 //! Input that has not been verified has a type of its own (`UntrustedCharter`, `UntrustedManifest`, …)
 //! and becomes the verified one only through its `verify`.
 
+#![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod annex;

@@ -104,15 +104,7 @@ impl<'a> Reader<'a> {
                 self.previous = name;
                 Ok(value)
             }
-            _ if self.next_name() == Some(self.previous) => Err(LineError::Duplicate {
-                line: self.line,
-                name: self.previous,
-            }),
-            _ => Err(LineError::Unexpected {
-                line: self.line,
-                expected: name,
-                found: printable(next),
-            }),
+            _ => Err(self.unexpected(name)),
         }
     }
 
@@ -152,15 +144,11 @@ impl<'a> Reader<'a> {
             values.push(self.read(name, &mut parse)?);
         }
         if values.len() < *count.start() {
-            return match self.next_name() {
-                // Names of the lines that follow tell more than a count, unless some did stand here.
-                Some(found) if values.is_empty() => Err(LineError::Unexpected {
-                    line: self.line,
-                    expected: name,
-                    found: printable(found),
-                }),
-                _ => Err(wrong_count(self.line, values.len() + 1)),
-            };
+            return Err(if values.is_empty() && self.next_name().is_some() {
+                self.unexpected(name)
+            } else {
+                wrong_count(self.line, values.len() + 1)
+            });
         }
         Ok(values)
     }
@@ -180,14 +168,28 @@ impl<'a> Reader<'a> {
     pub(crate) fn end(&self) -> Result<(), LineError> {
         match self.next_name() {
             None if self.rest.is_empty() => Ok(()),
-            Some(found) if found == self.previous => Err(LineError::Duplicate {
-                line: self.line,
-                name: self.previous,
-            }),
+            Some(found) if found == self.previous => Err(self.unexpected("")),
             found => Err(LineError::Trailing {
                 line: self.line,
                 found: printable(found.unwrap_or(self.rest)),
             }),
+        }
+    }
+
+    /// The next line is not the one that must stand here.
+    fn unexpected(&self, expected: &'static str) -> LineError {
+        let (line, found) = (self.line, self.next_name().unwrap_or_default());
+        if found == self.previous {
+            LineError::Duplicate {
+                line,
+                name: self.previous,
+            }
+        } else {
+            LineError::Unexpected {
+                line,
+                expected,
+                found: printable(found),
+            }
         }
     }
 }
@@ -263,9 +265,8 @@ pub(crate) fn text(value: &str) -> Result<String, &'static str> {
 
 /// Something a stranger wrote, short and harmless enough for an error message.
 pub(crate) fn printable(text: &str) -> String {
-    let name = text.split_once(' ').map_or(text, |(name, _)| name);
-    let mut short: String = name.chars().take(32).flat_map(char::escape_default).collect();
-    if name.chars().nth(32).is_some() {
+    let mut short: String = text.chars().take(32).flat_map(char::escape_default).collect();
+    if text.chars().nth(32).is_some() {
         short.push('…');
     }
     short
@@ -298,7 +299,10 @@ mod tests {
             read("a 1\na 1\nb 2\nc 3\n"),
             Err(LineError::Duplicate { line: 4, name: "a" })
         );
-        assert_eq!(read("a 1\nb 2\nb 2\nc 3\n").unwrap_err(), unexpected(5, "c", "b"));
+        assert_eq!(
+            read("a 1\nb 2\nb 2\nc 3\n"),
+            Err(LineError::Duplicate { line: 5, name: "b" })
+        );
         assert_eq!(read("a 1\n"), Err(LineError::Missing { line: 4, expected: "b" }));
         let count = |line, count| LineError::Count {
             line,
@@ -347,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_a_stranger_wrote_is_made_harmless_in_messages() {
-        assert_eq!(printable("\u{1b}[31mred x"), "\\u{1b}[31mred");
+        assert_eq!(printable("\u{1b}[31mred x"), "\\u{1b}[31mred x");
         assert_eq!(printable(&"y".repeat(100)), format!("{}…", "y".repeat(32)));
     }
 }

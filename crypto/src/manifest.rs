@@ -32,14 +32,14 @@ mod text;
 use std::ops::Deref;
 
 use crate::{
-    charter::CharterChain,
+    charter::{Charter, CharterChain},
     day::{Day, Epoch},
     digest::Digest,
     enrolment::Pair,
     hybrid::Recipient,
     instance::InstanceId,
     key::{PublicKey, SigningKey},
-    note::{NoteType, UntrustedNote},
+    note::{NoteError, NoteType, UntrustedNote},
 };
 
 pub use error::ManifestError;
@@ -242,22 +242,31 @@ impl UntrustedManifest {
         Ok(self.note.add_signature(key)?)
     }
 
-    /// Verifies that m root keys of the newest charter have signed it. For everyone who seals, accepts or carries
-    /// reports; its dates are asked apart.
+    /// Whether it is of this organization and names the newest charter: what a keyholder's program checks, with
+    /// [`crate::annex::check`], before it signs. Signatures aside.
     ///
     /// # Errors
-    /// [`ManifestError::UnknownCharter`], [`ManifestError::SupersededCharter`], [`ManifestError::Note`].
-    pub fn verify(self, chain: &CharterChain) -> Result<Manifest, ManifestError> {
-        let newest = chain.newest();
-        if let Some(named) = chain.find(self.draft.charter)
-            && named.version != newest.version
-        {
+    /// [`ManifestError::Note`] (another instance), [`ManifestError::UnknownCharter`],
+    /// [`ManifestError::SupersededCharter`].
+    pub fn check_charter(&self, chain: &CharterChain) -> Result<(), ManifestError> {
+        let (named, newest) = (self.named_charter(chain)?, chain.newest());
+        if named.version != newest.version {
             return Err(ManifestError::SupersededCharter {
                 epoch: self.draft.epoch,
                 named: named.version,
                 newest: newest.version,
             });
         }
+        Ok(())
+    }
+
+    /// Verifies that m root keys of the newest charter have signed it. For everyone who seals, accepts or carries
+    /// reports; its dates are asked apart.
+    ///
+    /// # Errors
+    /// As [`Self::check_charter`], and [`ManifestError::Note`] if signatures are missing.
+    pub fn verify(self, chain: &CharterChain) -> Result<Manifest, ManifestError> {
+        self.check_charter(chain)?;
         self.verify_for_opening(chain)
     }
 
@@ -267,17 +276,26 @@ impl UntrustedManifest {
     /// # Errors
     /// [`ManifestError::UnknownCharter`], [`ManifestError::Note`].
     pub fn verify_for_opening(self, chain: &CharterChain) -> Result<Manifest, ManifestError> {
-        // A foreign instance first, so that it is called by its name.
-        let instance = chain.instance();
-        if self.draft.instance != instance {
-            self.note.verify(NoteType::Manifest, instance, &[], 1)?;
-        }
-        let charter = chain
-            .find(self.draft.charter)
-            .ok_or(ManifestError::UnknownCharter(self.draft.charter))?;
+        let charter = self.named_charter(chain)?;
+        let (roots, threshold) = (charter.root_keys(), charter.threshold);
         self.note
-            .verify(NoteType::Manifest, instance, &charter.root_keys(), charter.threshold)?;
+            .verify(NoteType::Manifest, chain.instance(), &roots, threshold)?;
         Ok(Manifest(self))
+    }
+
+    fn named_charter<'a>(&self, chain: &'a CharterChain) -> Result<&'a Charter, ManifestError> {
+        // A foreign instance first, so that it is called by its name.
+        let (expected, found) = (chain.instance(), self.draft.instance);
+        if found != expected {
+            return Err(ManifestError::Note(NoteError::WrongInstance {
+                kind: NoteType::Manifest,
+                expected,
+                found,
+            }));
+        }
+        chain
+            .find(self.draft.charter)
+            .ok_or(ManifestError::UnknownCharter(self.draft.charter))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 /// let signature = "— marram ".len() + (4_usize + 64).div_ceil(3) * 4 + 1;
 /// assert_eq!(marram_crypto::receipt::LEN, text + 1 + signature);
 /// ```
-pub const LEN: usize = 217;
+pub const LEN: usize = 218;
 
 /// Days for which the server answers the same bytes with the same receipt.
 pub const SAME_RECEIPT_DAYS: u32 = 2;

@@ -306,7 +306,7 @@ mod tests {
             (r#""kind":"choice""#, r#""kind":"checkbox""#),
             (r#""id":"seen_before""#, r#""id":"Seen Before""#),
             (r#""en":"Yes""#, r#""en us":"Yes""#),
-            (r#"]}"#, r#"]}{}"#),
+            ("]}", "]}{}"),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let result = GOOD.replacen(from, to, 1).parse::<Question>();

@@ -2,8 +2,9 @@ use marram_crypto::{
     instance::InstanceId,
     key::{PublicKey, SigningKey},
     note::{MAX_LEN, MAX_SIGNATURES, NoteError, NoteType, UntrustedNote},
+    secret::SecretBytes,
 };
-use signed_note::{Note, Signature, StandardVerifier, VerifierList};
+use signed_note::{Note, StandardVerifier, VerifierList};
 
 use crate::world::{TestRng, signed};
 
@@ -25,7 +26,8 @@ fn publics(keys: &[SigningKey]) -> Vec<PublicKey> {
 }
 
 fn verify(note: &UntrustedNote, trusted: &[PublicKey], threshold: usize) -> Result<String, NoteError> {
-    note.verify(NoteType::Order, instance(), trusted, threshold).map(|body| body.as_str().to_owned())
+    note.verify(NoteType::Order, instance(), trusted, threshold)
+        .map(|body| body.as_str().to_owned())
 }
 
 fn too_few(valid: usize, needed: usize) -> Result<String, NoteError> {
@@ -89,8 +91,13 @@ fn signatures_of_strangers_do_not_count() {
     assert_eq!(verify(&note, &trusted, 2), too_few(1, 2));
     assert_eq!(verify(&note, &trusted, 1).as_deref(), Ok("id 7\n"));
     // A trusted key's signature under another name is a stranger's.
-    let text = String::from_utf8(signed(order(), &keys[..1]).to_bytes()).unwrap().replace("— marram ", "— other ");
-    assert_eq!(verify(&UntrustedNote::parse(text.as_bytes()).unwrap(), &trusted, 1), too_few(0, 1));
+    let text = String::from_utf8(signed(order(), &keys[..1]).to_bytes())
+        .unwrap()
+        .replace("— marram ", "— other ");
+    assert_eq!(
+        verify(&UntrustedNote::parse(text.as_bytes()).unwrap(), &trusted, 1),
+        too_few(0, 1)
+    );
 }
 
 #[test]
@@ -108,7 +115,10 @@ fn a_signature_on_another_text_spoils_the_note() {
 fn a_note_of_another_type_version_or_instance_is_refused_by_name() {
     let keys = keys();
     let note = |first: &str, second: &str| {
-        signed(UntrustedNote::unsigned(format!("{first}\n{second}\nid 7\n")).unwrap(), &keys[..2])
+        signed(
+            UntrustedNote::unsigned(format!("{first}\n{second}\nid 7\n")).unwrap(),
+            &keys[..2],
+        )
     };
     let good = instance().to_string();
     let trusted = publics(&keys);
@@ -119,12 +129,29 @@ fn a_note_of_another_type_version_or_instance_is_refused_by_name() {
             found: NoteType::Board
         })
     );
-    for version in ["marram/order/v2", "marram/order/v01", "marram/order/"] {
-        assert_eq!(verify(&note(version, &good), &trusted, 1), Err(NoteError::UnknownVersion(version.to_owned())));
+    for version in [
+        "marram/order/v2",
+        "marram/order/v01",
+        "marram/order/",
+        "marram/order/v1 ",
+    ] {
+        assert_eq!(
+            verify(&note(version, &good), &trusted, 1),
+            Err(NoteError::UnknownVersion(version.to_owned()))
+        );
     }
-    for unknown in ["marram/order", "marram/Order/v1", "go.sum database tree", "marram/log/v1/x", "marram/order/v1 "] {
+    for unknown in [
+        "marram/order",
+        "marram/Order/v1",
+        "go.sum database tree",
+        "marram/log/v1/x",
+        "",
+    ] {
         let result = verify(&note(unknown, &good), &trusted, 1);
-        assert!(matches!(result, Err(NoteError::UnknownType(_))), "{unknown}: {result:?}");
+        assert!(
+            matches!(result, Err(NoteError::UnknownType(_))),
+            "{unknown}: {result:?}"
+        );
     }
     let foreign: InstanceId = "ff0102030405060708090a0b0c0d0e0f".parse().unwrap();
     assert_eq!(
@@ -135,7 +162,10 @@ fn a_note_of_another_type_version_or_instance_is_refused_by_name() {
             found: foreign
         })
     );
-    assert_eq!(verify(&note("marram/order/v1", &good.to_uppercase()), &trusted, 1), Err(NoteError::Instance));
+    assert_eq!(
+        verify(&note("marram/order/v1", &good.to_uppercase()), &trusted, 1),
+        Err(NoteError::Instance)
+    );
 }
 
 #[test]
@@ -148,7 +178,10 @@ fn what_is_no_note_is_refused_by_name() {
     assert_eq!(parse(&note[..note.len() - 1]), Err(NoteError::Unsigned));
     assert_eq!(parse(&note.replace("\n\n", "\n")), Err(NoteError::Unsigned));
     assert_eq!(parse(&format!("{note}\n")), Err(NoteError::Unsigned));
-    assert_eq!(parse(&format!("{note}— marram AAAA\n")), Err(NoteError::SignatureLine(2)));
+    assert_eq!(
+        parse(&format!("{note}— marram AAAA\n")),
+        Err(NoteError::SignatureLine(2))
+    );
     assert_eq!(parse(&note.replace("id 7", "id\t7")), Err(NoteError::NotText));
     assert_eq!(parse(&note.replace('\n', "\r\n")), Err(NoteError::NotText));
     assert_eq!(UntrustedNote::parse(&[0xff]), Err(NoteError::NotText));
@@ -156,7 +189,10 @@ fn what_is_no_note_is_refused_by_name() {
     let line = note.rsplit_once("\n\n").unwrap().1.to_owned();
     let many = |count| format!("{}{}", note, line.repeat(count - 1));
     assert_eq!(parse(&many(MAX_SIGNATURES)), Ok(()));
-    assert_eq!(parse(&many(MAX_SIGNATURES + 1)), Err(NoteError::TooManySignatures(MAX_SIGNATURES + 1)));
+    assert_eq!(
+        parse(&many(MAX_SIGNATURES + 1)),
+        Err(NoteError::TooManySignatures(MAX_SIGNATURES + 1))
+    );
 }
 
 #[test]
@@ -166,7 +202,10 @@ fn a_note_without_room_for_a_signature_says_so() {
     for _ in 0..MAX_SIGNATURES {
         full.add_signature(&rng.key()).unwrap();
     }
-    assert_eq!(full.add_signature(&rng.key()), Err(NoteError::TooManySignatures(MAX_SIGNATURES + 1)));
+    assert_eq!(
+        full.add_signature(&rng.key()),
+        Err(NoteError::TooManySignatures(MAX_SIGNATURES + 1))
+    );
     assert!(UntrustedNote::parse(&full.to_bytes()).is_ok());
     let mut long = UntrustedNote::unsigned(format!("{}\n", "x".repeat(MAX_LEN - 2))).unwrap();
     assert!(matches!(long.add_signature(&rng.key()), Err(NoteError::TooLarge(_))));
@@ -186,20 +225,32 @@ fn signatures_are_gathered_from_copies_of_the_same_text_only() {
 }
 
 #[test]
-fn two_trusted_keys_of_one_key_id_both_count() {
-    // Key ids have 32 bits; a collision is forged here by writing one key's id over another key's signature.
-    let keys = keys();
-    let note = signed(order(), &keys[..2]);
-    let text = String::from_utf8(note.to_bytes()).unwrap();
-    let (body, lines) = text.rsplit_once("\n\n").unwrap();
-    let lines: Vec<_> = lines.lines().map(|line| Signature::from_bytes(line.as_bytes()).unwrap()).collect();
-    let forged = Signature::new("marram".to_owned(), lines[0].id(), lines[1].signature().to_vec()).unwrap();
-    let forged = [lines[0].to_bytes(), forged.to_bytes()].concat();
-    let text = format!("{body}\n\n{}", String::from_utf8(forged).unwrap());
-    let note = UntrustedNote::parse(text.as_bytes()).unwrap();
-    // The second key has another id, so its signature stands under a wrong name: that of the first, whose it is not.
-    assert_eq!(
-        verify(&note, &publics(&keys), 1),
-        Err(NoteError::BadSignature(Box::new(keys[0].public()), NoteType::Order))
-    );
+fn two_trusted_keys_that_share_a_key_id_both_count_and_neither_spoils_the_other() {
+    // Key ids have 32 bits, so that whoever tries 2^32 keys finds one with a colleague's id. These two share 0x1061dca2.
+    let key = |number: u64| {
+        SigningKey::from_seed(&SecretBytes::fill_with(|seed| {
+            seed[..8].copy_from_slice(&number.to_le_bytes());
+        }))
+    };
+    let keys = [key(43_572), key(116_026)];
+    let trusted = publics(&keys);
+    let note = signed(order(), &keys);
+    let lines = String::from_utf8(note.to_bytes()).unwrap();
+    let ids: Vec<_> = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("— marram "))
+        .map(|line| &line[..5])
+        .collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(verify(&note, &trusted, 2).as_deref(), Ok("id 7\n"));
+    for key in &keys {
+        assert_eq!(
+            verify(&signed(order(), std::slice::from_ref(key)), &trusted, 1).as_deref(),
+            Ok("id 7\n")
+        );
+        assert_eq!(
+            verify(&signed(order(), std::slice::from_ref(key)), &trusted, 2),
+            too_few(1, 2)
+        );
+    }
 }

@@ -20,43 +20,47 @@ use rand_core::{TryCryptoRng, TryRng};
 use shake::{ExtendableOutput, Shake128, Shake128Reader, Update, XofReader};
 
 /// 2026-07-20 to 2026-07-26.
-pub const EPOCH: u32 = 2950;
+pub(crate) const EPOCH: u32 = 2950;
 
-/// Randomness that is the same in every run.
-pub struct TestRng(Shake128Reader);
-
-pub struct Caseworker {
-    pub pseudonym: &'static str,
-    pub enrolment: Enrolment,
+pub(crate) fn epoch() -> Epoch {
+    Epoch::from_number(EPOCH).unwrap()
 }
 
-pub struct World {
-    pub rng: TestRng,
-    pub instance: InstanceId,
-    pub roots: Vec<SigningKey>,
-    pub chain: CharterChain,
-    pub log: SigningKey,
-    pub caseworkers: Vec<Caseworker>,
+/// Randomness that is the same in every run.
+pub(crate) struct TestRng(Shake128Reader);
+
+pub(crate) struct Caseworker {
+    pub(crate) pseudonym: &'static str,
+    pub(crate) enrolment: Enrolment,
+}
+
+pub(crate) struct World {
+    pub(crate) rng: TestRng,
+    pub(crate) instance: InstanceId,
+    pub(crate) roots: Vec<SigningKey>,
+    pub(crate) chain: CharterChain,
+    pub(crate) log: SigningKey,
+    pub(crate) caseworkers: Vec<Caseworker>,
 }
 
 impl TestRng {
-    pub fn new(seed: &str) -> Self {
+    pub(crate) fn new(seed: &str) -> Self {
         let mut hasher = Shake128::default();
         hasher.update(seed.as_bytes());
         Self(hasher.finalize_xof())
     }
 
-    pub fn key(&mut self) -> SigningKey {
+    pub(crate) fn key(&mut self) -> SigningKey {
         SigningKey::random(self)
     }
 
-    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0.read(&mut bytes);
         bytes
     }
 
-    pub fn pair(&mut self) -> Pair {
+    pub(crate) fn pair(&mut self) -> Pair {
         Pair {
             recipient: Identity::random(self).recipient(),
             signer: self.key().public(),
@@ -84,7 +88,7 @@ impl TryRng for TestRng {
 impl TryCryptoRng for TestRng {}
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut rng = TestRng::new("an organization");
         let instance = InstanceId::random(&mut rng);
         let roots: Vec<_> = (0..3).map(|_| rng.key()).collect();
@@ -106,13 +110,9 @@ impl World {
         }
     }
 
-    pub fn epoch(&self) -> Epoch {
-        Epoch::from_number(EPOCH).unwrap()
-    }
-
     /// A draft with three caseworkers at the slots 1, 4 and 6, and what a truthful annex says of it.
-    pub fn draft(&mut self) -> (manifest::Draft, Vec<Entry>) {
-        let epoch = self.epoch();
+    pub(crate) fn draft(&mut self) -> (manifest::Draft, Vec<Entry>) {
+        let epoch = epoch();
         let mut slots = Vec::new();
         let mut entries = Vec::new();
         for position in 0..u8::try_from(DEFAULT_SLOTS).unwrap() {
@@ -159,19 +159,22 @@ impl World {
         (draft, entries)
     }
 
-    pub fn manifest(&mut self) -> Manifest {
+    pub(crate) fn manifest(&mut self) -> Manifest {
         let (draft, _) = self.draft();
         sign(&draft, &self.roots[..2]).verify(&self.chain).unwrap()
     }
 
     /// The pair of an enrolment that every keyholder here has vetted.
-    pub fn vetted(&self, key: &PublicKey, epoch: Epoch) -> Option<Pair> {
-        let caseworker = self.caseworkers.iter().find(|caseworker| caseworker.enrolment.key == *key)?;
+    pub(crate) fn vetted(&self, key: &PublicKey, epoch: Epoch) -> Option<Pair> {
+        let caseworker = self
+            .caseworkers
+            .iter()
+            .find(|caseworker| caseworker.enrolment.key == *key)?;
         caseworker.enrolment.pair(epoch).cloned()
     }
 }
 
-pub fn charter_draft(instance: InstanceId, roots: &[SigningKey], threshold: usize) -> charter::Draft {
+pub(crate) fn charter_draft(instance: InstanceId, roots: &[SigningKey], threshold: usize) -> charter::Draft {
     charter::Draft {
         instance,
         version: 1,
@@ -183,49 +186,58 @@ pub fn charter_draft(instance: InstanceId, roots: &[SigningKey], threshold: usiz
     }
 }
 
-pub fn sign_charter(draft: &charter::Draft, keys: &[SigningKey]) -> UntrustedCharter {
+pub(crate) fn sign_charter(draft: &charter::Draft, keys: &[SigningKey]) -> UntrustedCharter {
     UntrustedCharter::from_note(signed(draft.to_note().unwrap(), keys)).unwrap()
 }
 
-pub fn found(draft: &charter::Draft, keys: &[SigningKey]) -> CharterChain {
+pub(crate) fn found(draft: &charter::Draft, keys: &[SigningKey]) -> CharterChain {
     let chain = UntrustedCharterChain::founding(sign_charter(draft, keys));
     let fingerprint = chain.claimed_fingerprint().unwrap();
     chain.verify(fingerprint).unwrap()
 }
 
-pub fn signed(mut note: UntrustedNote, keys: &[SigningKey]) -> UntrustedNote {
-    keys.iter().for_each(|key| note.add_signature(key).unwrap());
+pub(crate) fn signed(mut note: UntrustedNote, keys: &[SigningKey]) -> UntrustedNote {
+    for key in keys {
+        note.add_signature(key).unwrap();
+    }
     note
 }
 
-pub fn sign(draft: &manifest::Draft, keys: &[SigningKey]) -> UntrustedManifest {
+pub(crate) fn sign(draft: &manifest::Draft, keys: &[SigningKey]) -> UntrustedManifest {
     UntrustedManifest::from_note(signed(draft.to_note().unwrap(), keys)).unwrap()
 }
 
-pub fn part(manifest: &UntrustedManifest, slots: Vec<Entry>) -> AnnexPart {
+pub(crate) fn part(manifest: &UntrustedManifest, slots: Vec<Entry>) -> AnnexPart {
     AnnexPart {
         manifest: manifest.claimed_hash(),
         slots,
     }
 }
 
-pub fn enrolment_draft(rng: &mut TestRng, instance: InstanceId, key: &SigningKey, epochs: u32) -> enrolment::Draft {
+pub(crate) fn enrolment_draft(
+    rng: &mut TestRng,
+    instance: InstanceId,
+    key: &SigningKey,
+    epochs: u32,
+) -> enrolment::Draft {
     let first = Epoch::from_number(EPOCH).unwrap();
     enrolment::Draft {
         instance,
         key: key.public(),
         counter: 1,
-        pairs: (0..epochs).map(|later| (first.plus(later), rng.pair())).collect::<BTreeMap<_, _>>(),
+        pairs: (0..epochs)
+            .map(|later| (first.plus(later), rng.pair()))
+            .collect::<BTreeMap<_, _>>(),
     }
 }
 
-pub fn enrol(rng: &mut TestRng, instance: InstanceId, epochs: u32) -> Enrolment {
+pub(crate) fn enrol(rng: &mut TestRng, instance: InstanceId, epochs: u32) -> Enrolment {
     let key = rng.key();
     enrolment_draft(rng, instance, &key, epochs).sign(&key).unwrap()
 }
 
 /// A text with one line changed, as an unsigned note.
-pub fn edited(text: &str, from: &str, to: &str) -> UntrustedNote {
+pub(crate) fn edited(text: &str, from: &str, to: &str) -> UntrustedNote {
     assert!(text.contains(from), "{from}");
     UntrustedNote::unsigned(text.replacen(from, to, 1)).unwrap()
 }
