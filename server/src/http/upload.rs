@@ -1,0 +1,168 @@
+//! Receiving a body: bounded in bytes, in memory and in time.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::{HeaderMap, header},
+};
+use http_body_util::BodyExt;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout},
+};
+
+use super::problem::Problem;
+use crate::config::Limits;
+
+/// How much of a refused body is still read, so that the client gets to see the refusal: a connection closed over
+/// unread bytes is reset, and the refusal with it.
+const LINGER_BYTES: usize = 16 << 20;
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A body under way.
+pub(super) struct Upload {
+    body: Body,
+    len: u64,
+    received: u64,
+    started: Instant,
+    limits: Limits,
+    /// The client waits for `100 Continue` before it sends.
+    waits: bool,
+}
+
+/// Bytes in memory, for which room is taken as they come: who announces much and sends little takes little.
+pub(super) struct Buffer<'a> {
+    pub(super) bytes: Vec<u8>,
+    memory: &'a Semaphore,
+    taken: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Buffer<'a> {
+    /// An empty buffer that takes its room from `memory`, one permit for each byte.
+    pub(super) const fn new(memory: &'a Semaphore) -> Self {
+        Self {
+            bytes: Vec::new(),
+            memory,
+            taken: None,
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        // At once or not at all: a queue would only hold memory and connections.
+        let more = self
+            .memory
+            .try_acquire_many(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let more = more.map_err(|_| Problem::Busy)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Upload {
+    /// Takes a request's body.
+    pub(super) fn new(headers: &HeaderMap, body: Body, limits: Limits) -> Self {
+        Self {
+            len: 0,
+            received: 0,
+            started: Instant::now(),
+            limits,
+            waits: headers.contains_key(header::EXPECT),
+            body,
+        }
+    }
+
+    /// The announced length in bytes; nothing is read yet.
+    pub(super) fn len(&mut self, headers: &HeaderMap) -> Result<u64, Problem> {
+        if !headers.contains_key(header::CONTENT_LENGTH) {
+            return Err(Problem::LengthRequired);
+        }
+        self.len = self.body.size_hint().exact().ok_or(Problem::LengthRequired)?;
+        Ok(self.len)
+    }
+
+    /// The next bytes, or `None` once all have come.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let idle = Duration::from_secs(self.limits.idle_timeout_s);
+            let frame = timeout(idle, self.body.frame()).await.map_err(|_| Problem::TooSlow)?;
+            let Some(frame) = frame else {
+                return if self.received == self.len {
+                    Ok(None)
+                } else {
+                    Err(Problem::BodyIncomplete)
+                };
+            };
+            let Ok(bytes) = frame.map_err(|_| Problem::BodyIncomplete)?.into_data() else {
+                continue;
+            };
+            self.received += bytes.len() as u64;
+            let due = self
+                .started
+                .elapsed()
+                .saturating_sub(idle)
+                .as_secs()
+                .saturating_mul(self.limits.upload_min_bytes_per_s);
+            if self.received < due.min(self.len) {
+                return Err(Problem::TooSlow);
+            }
+            return Ok(Some(bytes));
+        }
+    }
+
+    /// Appends bytes to `buffer` until it has `len` of them, or the body ends.
+    pub(super) async fn fill(&mut self, buffer: &mut Buffer<'_>, len: usize) -> Result<(), Problem> {
+        while buffer.bytes.len() < len {
+            let Some(bytes) = self.next().await? else { break };
+            buffer.extend(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// After a refusal: goes on reading for a little, beside the answer.
+    fn linger(mut self) {
+        if self.waits && self.received == 0 {
+            return;
+        }
+        tokio::spawn(timeout(LINGER, async move {
+            let mut left = LINGER_BYTES;
+            while let Some(Ok(frame)) = self.body.frame().await {
+                let len = frame.data_ref().map_or(0, Bytes::len);
+                let Some(less) = left.checked_sub(len) else { break };
+                left = less;
+            }
+        }));
+    }
+}
+
+/// Runs `receive` on a request's body and lingers if it refuses.
+pub(super) async fn receiving<T, F>(mut upload: Upload, receive: F) -> Result<T, Problem>
+where
+    F: AsyncFnOnce(&mut Upload) -> Result<T, Problem>,
+{
+    let received = receive(&mut upload).await;
+    if received.is_err() {
+        upload.linger();
+    }
+    received
+}
+
+/// Reads a whole small body.
+pub(super) async fn small<'a>(
+    upload: &mut Upload,
+    headers: &HeaderMap,
+    limit: u64,
+    memory: &'a Semaphore,
+) -> Result<Buffer<'a>, Problem> {
+    let len = upload.len(headers)?;
+    if len > limit {
+        return Err(Problem::TooLarge { limit });
+    }
+    let mut buffer = Buffer::new(memory);
+    upload.fill(&mut buffer, usize::MAX).await?;
+    Ok(buffer)
+}

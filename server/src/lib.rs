@@ -1,0 +1,24 @@
+//! The server of Marram: it takes sealed reports from strangers, keeps them durably, and hands them to couriers.
+//!
+//! It holds ciphertext and one log signing key. It cannot read a report, and this crate knows nothing of what a
+//! report says.
+//!
+//! - [`http`]: the routes. [`published`]: the keyholders' charter and manifests, which decide what is accepted.
+//! - [`store`]: what was accepted, durably.
+//! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`clock`]: the program around them.
+//!
+//! Out of scope: opening reports, accounts, and any time finer than a day (but for the 60 seconds in which a courier's
+//! request is good).
+
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod init;
+pub mod log_key;
+pub mod logging;
+pub mod published;
+pub mod run;
+pub mod store;

@@ -1,0 +1,343 @@
+//! The committer: the one thread that writes.
+//!
+//! It takes what waits, up to a bound, and commits it as one group: bodies, sync of the segments, one group in the
+//! ledger, sync of the ledger. Only then are the callers answered, and only then does the view learn of it. Waiting
+//! callers hold back the rest: the queue is bounded in number and in bytes.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use marram_crypto::{
+    day::{Day, Epoch},
+    digest::Digest,
+    leaf::Leaf,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::{
+    Appended, Put, REPEAT_DAYS,
+    body::Body,
+    error::StoreError,
+    files,
+    ledger::{CommitError, Ledger},
+    record::{NoteKey, Record, StoredLeaf},
+    segments::Segments,
+    view::{Batch, NotePlace, View},
+};
+
+/// How many jobs a group takes.
+pub(super) const MAX_GROUP_JOBS: usize = 1024;
+/// A group that has this many bytes of bodies takes no more.
+const MAX_GROUP_BODY_BYTES: u64 = 64 << 20;
+/// A group that has this many bytes of notes takes no more; with one more note it is still below the ledger's limit.
+const MAX_GROUP_NOTE_BYTES: usize = 2 << 20;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to write.
+pub(super) enum Job {
+    Append {
+        body: Body,
+        epoch: Epoch,
+        today: Day,
+        reply: Reply<Appended>,
+        /// The share of the queue's memory; given back when the job is dropped.
+        _memory: OwnedSemaphorePermit,
+    },
+    Put {
+        key: NoteKey,
+        digest: Digest,
+        note: Vec<u8>,
+        reply: Reply<Put>,
+    },
+}
+
+/// What the committer and the readers share.
+pub(super) struct Shared {
+    /// Gone after the stop.
+    pub(super) view: RwLock<Option<View>>,
+    /// How many leaves are committed.
+    pub(super) len: AtomicU64,
+    /// Set once, when writing has become unsafe.
+    pub(super) read_only: OnceLock<&'static str>,
+    /// For reading charters and manifests.
+    pub(super) ledger: File,
+    /// Free bytes on the disk below which the store is full.
+    pub(super) reserve: u64,
+}
+
+impl Shared {
+    /// Why `bytes` cannot be written now.
+    pub(super) fn refusal(&self, bytes: u64) -> Option<StoreError> {
+        if let Some(reason) = self.read_only.get() {
+            return Some(StoreError::ReadOnly(reason));
+        }
+        // sled does not survive a full disk in good health, so that the last megabytes are left to it.
+        match files::free_space(&self.ledger) {
+            Ok(free) if free < bytes.saturating_add(self.reserve) => Some(StoreError::Full),
+            _ => None,
+        }
+    }
+}
+
+/// The writing half of the store.
+pub(super) struct Committer {
+    pub(super) ledger: Ledger,
+    pub(super) segments: Segments,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a group will change, and whom to tell.
+#[derive(Default)]
+struct Group {
+    payload: Vec<u8>,
+    batch: Batch,
+    /// The new leaves again, by digest: the same bytes may be in a group twice.
+    new: HashMap<Digest, (u64, Leaf)>,
+    answers: Vec<AnswerTo>,
+}
+
+enum AnswerTo {
+    Append(Reply<Appended>, Appended),
+    Put(Reply<Put>, Put),
+}
+
+impl Committer {
+    /// Commits group after group until all senders are gone. Returns itself, for a clean stop.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) -> Self {
+        while let Some(first) = queue.blocking_recv() {
+            let (mut bodies, mut notes) = (0, 0);
+            let mut jobs = Vec::new();
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match &job {
+                    Job::Append { body, .. } => bodies += body.size(),
+                    Job::Put { note, .. } => notes += note.len(),
+                }
+                jobs.push(job);
+                let room = jobs.len() < MAX_GROUP_JOBS && bodies < MAX_GROUP_BODY_BYTES && notes < MAX_GROUP_NOTE_BYTES;
+                next = if room { queue.try_recv().ok() } else { None };
+            }
+            self.commit(jobs, bodies + notes as u64);
+        }
+        self
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>, bytes: u64) {
+        let mut group = Group {
+            batch: Batch {
+                first: self.shared.len.load(Ordering::Acquire),
+                ..Batch::default()
+            },
+            ..Group::default()
+        };
+        match self.write(jobs, bytes, &mut group) {
+            Ok(()) => group.answer(&Ok(())),
+            Err(error) => group.answer(&Err(error)),
+        }
+    }
+
+    fn write(&mut self, jobs: Vec<Job>, bytes: u64, group: &mut Group) -> Result<(), StoreError> {
+        let mut failed = self.shared.refusal(bytes);
+        for job in jobs {
+            // After a failure the rest is only collected, to be told.
+            let (answer, staged) = match job {
+                Job::Append {
+                    mut body,
+                    epoch,
+                    today,
+                    reply,
+                    _memory,
+                } => {
+                    let (appended, staged) = if failed.is_some() {
+                        (
+                            Appended::Uniform {
+                                leaf: leaf_of(&body, epoch, today),
+                            },
+                            Ok(()),
+                        )
+                    } else {
+                        self.stage_body(&mut body, epoch, today, group)
+                    };
+                    (AnswerTo::Append(reply, appended), staged)
+                }
+                Job::Put {
+                    key,
+                    digest,
+                    note,
+                    reply,
+                } => {
+                    let (put, staged) = if failed.is_some() {
+                        (Put::Repeated, Ok(()))
+                    } else {
+                        self.stage_note(key, digest, &note, group)
+                    };
+                    (AnswerTo::Put(reply, put), staged)
+                }
+            };
+            group.answers.push(answer);
+            failed = failed.or(staged.err());
+        }
+        if let Some(error) = failed {
+            self.undo()?;
+            return Err(error);
+        }
+        if group.payload.is_empty() {
+            return Ok(());
+        }
+
+        if let Err(error) = self.segments.sync() {
+            // A failed sync is never tried again: the kernel may have dropped the pages.
+            tracing::error!(kind = %error.kind(), "a segment could not be synced");
+            return Err(self.stop_writing("a segment could not be synced"));
+        }
+        match self.ledger.commit(&group.payload) {
+            Ok(()) => {}
+            Err(CommitError::Undone(error)) => {
+                self.undo()?;
+                return Err(error.into());
+            }
+            Err(CommitError::Uncertain(reason)) => return Err(self.stop_writing(reason)),
+        }
+        // Committed. From here on nothing may be answered with an error.
+        self.segments.keep();
+        let view = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
+        let applied = view
+            .as_ref()
+            .ok_or(StoreError::Closed)
+            .and_then(|view| view.apply(&group.batch));
+        drop(view);
+        match applied {
+            Ok(()) => self.shared.len.store(group.next_index(), Ordering::Release),
+            // Nothing is lost, but reports could be stored twice from now on: stop until the view is rebuilt.
+            Err(error) => {
+                tracing::error!(%error, "the view failed after a commit");
+                self.stop_writing("the view failed");
+            }
+        }
+        Ok(())
+    }
+
+    fn stage_body(
+        &mut self,
+        body: &mut Body,
+        epoch: Epoch,
+        today: Day,
+        group: &mut Group,
+    ) -> (Appended, Result<(), StoreError>) {
+        let leaf = leaf_of(body, epoch, today);
+        let uniform = Appended::Uniform { leaf };
+        let known = match group.new.get(&leaf.digest) {
+            Some(known) => Ok(Some(*known)),
+            None => self.with_view(|view| Ok(view.find(leaf.digest)?.map(|(index, stored)| (index, stored.leaf)))),
+        };
+        match known {
+            Err(error) => (uniform, Err(error)),
+            Ok(Some((index, leaf))) if leaf.day >= today.minus(REPEAT_DAYS) => {
+                (Appended::Repeated { leaf, index }, Ok(()))
+            }
+            Ok(Some(_)) => (uniform, Ok(())),
+            Ok(None) => match self.segments.append(body) {
+                Err(error) => (uniform, Err(error.into())),
+                Ok(place) => {
+                    let index = group.next_index();
+                    let stored = StoredLeaf { leaf, place };
+                    Record::Leaf(stored).write(&mut group.payload);
+                    group.batch.leaves.push(stored);
+                    group.new.insert(leaf.digest, (index, leaf));
+                    (Appended::Fresh { leaf, index }, Ok(()))
+                }
+            },
+        }
+    }
+
+    fn stage_note(
+        &mut self,
+        key: NoteKey,
+        digest: Digest,
+        note: &[u8],
+        group: &mut Group,
+    ) -> (Put, Result<(), StoreError>) {
+        let in_group = group.batch.notes.iter();
+        let same = in_group
+            .clone()
+            .find(|(other, _)| *other == key)
+            .map(|(_, place)| *place);
+        let same = same.map_or_else(|| self.with_view(|view| view.note(key)), |place| Ok(Some(place)));
+        let newest = in_group
+            .filter(|(other, _)| other.family == key.family)
+            .map(|(other, _)| other.version)
+            .max();
+        let newest = newest.map_or_else(
+            || self.with_view(|view| view.newest(key.family)),
+            |version| Ok(Some(version)),
+        );
+        match (same, newest) {
+            (Err(error), _) | (_, Err(error)) => (Put::Repeated, Err(error)),
+            (Ok(Some(place)), _) if place.digest == digest => (Put::Repeated, Ok(())),
+            (Ok(Some(_)), _) => (Put::Conflict, Ok(())),
+            (Ok(None), Ok(Some(newest))) if newest > key.version => (Put::Older { newest }, Ok(())),
+            (Ok(None), Ok(_)) => {
+                let at = Record::Note { key, digest, note }.write(&mut group.payload);
+                let offset = self.ledger.next_payload() + at as u64;
+                let len = u32::try_from(note.len()).unwrap_or(u32::MAX);
+                group.batch.notes.push((key, NotePlace { digest, offset, len }));
+                (Put::Fresh, Ok(()))
+            }
+        }
+    }
+
+    fn with_view<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let view = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
+        read(view.as_ref().ok_or(StoreError::Closed)?)
+    }
+
+    /// Takes the bodies of a failed group away.
+    fn undo(&mut self) -> Result<(), StoreError> {
+        if self.shared.read_only.get().is_some() {
+            return Ok(());
+        }
+        self.segments.roll_back().map_err(|error| {
+            tracing::error!(kind = %error.kind(), "an unfinished write could not be cut off a segment");
+            self.stop_writing("an unfinished write could not be cut off a segment")
+        })
+    }
+
+    fn stop_writing(&self, reason: &'static str) -> StoreError {
+        let reason = self.shared.read_only.get_or_init(|| reason);
+        tracing::error!(reason, "the store only reads until the server is restarted");
+        StoreError::ReadOnly(reason)
+    }
+}
+
+impl Group {
+    /// The index of the next new leaf.
+    fn next_index(&self) -> u64 {
+        self.batch.first + self.batch.leaves.len() as u64
+    }
+
+    /// Tells every caller. One who went away does not matter.
+    fn answer(self, outcome: &Result<(), StoreError>) {
+        for answer in self.answers {
+            match answer {
+                AnswerTo::Append(reply, appended) => drop(reply.send(outcome.clone().map(|()| appended))),
+                AnswerTo::Put(reply, put) => drop(reply.send(outcome.clone().map(|()| put))),
+            }
+        }
+    }
+}
+
+fn leaf_of(body: &Body, epoch: Epoch, today: Day) -> Leaf {
+    Leaf {
+        digest: body.digest,
+        epoch,
+        day: today,
+        log2_size: body.log2_size,
+    }
+}

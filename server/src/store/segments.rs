@@ -1,0 +1,293 @@
+//! Segments: the bodies of the reports, one after the other, in files `segments/00000001`, `00000002`, …
+//!
+//! A segment has no structure of its own; the ledger says which bytes are which body. What stands behind the last body
+//! of which the ledger knows was never acknowledged, and is cut off on start. A body is never written over bytes that
+//! the ledger knows, even if they are missing from the file: then the next segment begins, so that a file restored
+//! from a backup still fits.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    body::{Body, Content},
+    error::{OpenError, at},
+    files,
+    record::Place,
+};
+
+/// How many segment files one interrupted group can leave that the ledger does not know: a group is collected until it
+/// has 64 MiB, then its last body may fill a segment of its own.
+const MAX_UNKNOWN: usize = 2;
+
+/// The segments, open for appending.
+pub(super) struct Segments {
+    folder: PathBuf,
+    /// A segment longer than this is not appended to, in bytes.
+    roll_at: u64,
+    current: Option<Segment>,
+    /// The number of the next new segment.
+    next: u32,
+    /// Written to by the group under way, before `current`.
+    filled: Vec<Segment>,
+    /// What to go back to if the group under way fails.
+    committed: Committed,
+}
+
+struct Segment {
+    number: u32,
+    file: File,
+    len: u64,
+    /// Whether its name is durable.
+    named: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Committed {
+    current: Option<(u32, u64)>,
+    next: u32,
+}
+
+/// Where the bodies that the ledger knows end, for each segment. Filled while the ledger is read.
+pub(super) type Ends = BTreeMap<u32, u64>;
+
+impl Segments {
+    /// Opens the folder, cutting off what the ledger does not know.
+    pub(super) fn open(folder: &Path, ends: &Ends, roll_at: u64) -> Result<Self, OpenError> {
+        files::create_folder(folder).map_err(at(folder))?;
+        let mut present = BTreeMap::new();
+        for entry in fs::read_dir(folder).map_err(at(folder))? {
+            let entry = entry.map_err(at(folder))?;
+            if let Some(number) = entry.file_name().to_str().and_then(number_of) {
+                present.insert(number, entry.metadata().map_err(at(entry.path()))?.len());
+            }
+        }
+        let unknown = present.keys().filter(|number| !ends.contains_key(number)).count();
+        if unknown > MAX_UNKNOWN {
+            return Err(OpenError::LedgerLost {
+                path: folder.to_owned(),
+                unknown,
+            });
+        }
+
+        for (&number, &len) in &present {
+            let path = path_of(folder, number);
+            match ends.get(&number) {
+                None => {
+                    tracing::warn!(
+                        segment = number,
+                        cut_bytes = len,
+                        "removed a segment that was never committed"
+                    );
+                    fs::remove_file(&path).map_err(at(&path))?;
+                }
+                Some(&end) if len > end => {
+                    tracing::warn!(
+                        segment = number,
+                        cut_bytes = len - end,
+                        "cut an unfinished write off a segment"
+                    );
+                    let file = files::open(&path).map_err(at(&path))?;
+                    file.set_len(end)
+                        .and_then(|()| files::truncate_times(&file))
+                        .map_err(at(&path))?;
+                }
+                Some(_) => {}
+            }
+        }
+        for (&number, &end) in ends {
+            let len = present.get(&number).copied().unwrap_or(0);
+            if len < end {
+                tracing::error!(
+                    segment = number,
+                    missing_bytes = end - len,
+                    "a segment is shorter than the ledger says: restore it from a backup; caseworkers will be alarmed"
+                );
+            }
+        }
+        files::sync_folder(folder).map_err(at(folder))?;
+
+        let last = ends.last_key_value().map(|(&number, &end)| (number, end));
+        let current = match last {
+            Some((number, end)) if present.get(&number).is_some_and(|len| *len >= end) => {
+                let path = path_of(folder, number);
+                Some(Segment {
+                    number,
+                    file: files::open(&path).map_err(at(&path))?,
+                    len: end,
+                    named: true,
+                })
+            }
+            _ => None,
+        };
+        let next = last.map_or(1, |(number, _)| number.saturating_add(1));
+        Ok(Self {
+            folder: folder.to_owned(),
+            roll_at,
+            committed: Committed {
+                current: current.as_ref().map(|segment| (segment.number, segment.len)),
+                next,
+            },
+            current,
+            next,
+            filled: Vec::new(),
+        })
+    }
+
+    /// Writes a body. It is durable after [`Segments::sync`].
+    pub(super) fn append(&mut self, body: &mut Body) -> io::Result<Place> {
+        let len = body.size();
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|segment| segment.len > 0 && segment.len + len > self.roll_at)
+        {
+            let number = self.next;
+            let file = files::create(&path_of(&self.folder, number))?;
+            self.next = number
+                .checked_add(1)
+                .ok_or_else(|| io::Error::other("no segment number is left"))?;
+            self.filled.extend(self.current.replace(Segment {
+                number,
+                file,
+                len: 0,
+                named: false,
+            }));
+        }
+        let Some(segment) = &mut self.current else {
+            return Err(io::Error::other("no segment"));
+        };
+        segment.file.seek(SeekFrom::Start(segment.len))?;
+        let written = match &mut body.content {
+            Content::Memory(bytes) => segment.file.write_all(bytes).map(|()| bytes.len() as u64)?,
+            Content::File(file) => {
+                file.seek(SeekFrom::Start(0))?;
+                // Two files: the standard library lets the kernel copy, or share, the bytes.
+                io::copy(&mut Read::by_ref(file).take(len), &mut segment.file)?
+            }
+        };
+        if written != len {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the body was shorter than announced",
+            ));
+        }
+        let place = Place {
+            segment: segment.number,
+            offset: segment.len,
+        };
+        segment.len += len;
+        Ok(place)
+    }
+
+    /// Makes all bodies durable that were appended since the last time.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let mut new_name = false;
+        for segment in self.filled.iter_mut().chain(&mut self.current) {
+            files::truncate_times(&segment.file)?;
+            segment.file.sync_data()?;
+            new_name |= !std::mem::replace(&mut segment.named, true);
+        }
+        if new_name {
+            files::truncate_times(&File::open(&self.folder)?)?;
+            files::sync_folder(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    /// The group is in the ledger: what was written stays.
+    pub(super) fn keep(&mut self) {
+        self.filled.clear();
+        self.committed = Committed {
+            current: self.current.as_ref().map(|segment| (segment.number, segment.len)),
+            next: self.next,
+        };
+    }
+
+    /// Takes away what was written since the last [`Segments::keep`].
+    pub(super) fn roll_back(&mut self) -> io::Result<()> {
+        self.filled.clear();
+        self.current = None;
+        for number in self.committed.next..self.next {
+            fs::remove_file(path_of(&self.folder, number))?;
+        }
+        self.next = self.committed.next;
+        if let Some((number, len)) = self.committed.current {
+            let file = files::open(&path_of(&self.folder, number))?;
+            file.set_len(len)?;
+            self.current = Some(Segment {
+                number,
+                file,
+                len,
+                named: true,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The path of a segment.
+pub(super) fn path_of(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:08}"))
+}
+
+/// The folder of segments in the store's folder.
+pub(super) fn folder_in(folder: &Path) -> PathBuf {
+    folder.join("segments")
+}
+
+fn number_of(name: &str) -> Option<u32> {
+    let number = name.parse().ok()?;
+    (format!("{number:08}") == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(byte: u8) -> Body {
+        Body::in_memory(vec![byte; 64]).unwrap()
+    }
+
+    #[test]
+    fn a_group_that_fails_leaves_no_byte_and_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut segments = Segments::open(folder.path(), &Ends::new(), 128).unwrap();
+        let first = segments.append(&mut body(1)).unwrap();
+        segments.sync().unwrap();
+        segments.keep();
+        for n in 0..5 {
+            segments.append(&mut body(n)).unwrap();
+        }
+        assert!(path_of(folder.path(), 3).exists());
+        segments.roll_back().unwrap();
+        assert_eq!(fs::read(path_of(folder.path(), 1)).unwrap(), [1; 64]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(first, Place { segment: 1, offset: 0 });
+        assert_eq!(segments.append(&mut body(2)).unwrap(), Place { segment: 1, offset: 64 });
+        assert_eq!(segments.append(&mut body(2)).unwrap(), Place { segment: 2, offset: 0 });
+    }
+
+    #[test]
+    fn bodies_without_a_ledger_are_not_cut_but_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..=3 {
+            fs::write(path_of(folder.path(), number), [0; 64]).unwrap();
+        }
+        let opened = Segments::open(folder.path(), &Ends::new(), 128);
+        assert!(matches!(opened, Err(OpenError::LedgerLost { unknown: 3, .. })));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_shortened_segment_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(path_of(folder.path(), 1), [7; 63]).unwrap();
+        let mut segments = Segments::open(folder.path(), &Ends::from([(1, 64)]), 1 << 20).unwrap();
+        assert_eq!(segments.append(&mut body(2)).unwrap(), Place { segment: 2, offset: 0 });
+        assert_eq!(fs::read(path_of(folder.path(), 1)).unwrap(), [7; 63]);
+    }
+}
