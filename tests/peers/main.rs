@@ -2,11 +2,7 @@
 //! test kit.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use std::{
-    io::Read,
-    process::Command,
-    str::FromStr,
-};
+use std::{io::Read, process::Command, str::FromStr};
 
 use age::{DecryptError, Decryptor, secrecy::ExposeSecret};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -26,7 +22,7 @@ use marram_tests::{
 };
 use serde_json::{Value, value::RawValue};
 
-const PHOTOGRAPH: [u8; 70_000] = [0x89; 70_000];
+static PHOTOGRAPH: [u8; 70_000] = [0x89; 70_000];
 
 fn sealed_here(organization: &Organization) -> (Target, Vec<u8>) {
     let epoch = Epoch::from_number(2951).unwrap();

@@ -8,3 +8,5 @@
 
 pub mod organization;
 pub mod peers;
+pub mod programs;
+pub mod server;

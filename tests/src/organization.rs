@@ -6,7 +6,7 @@ use marram_crypto::{
     day::Epoch,
     hybrid::Identity,
     instance::InstanceId,
-    key::SigningKey,
+    key::{PublicKey, SigningKey},
     manifest::{self, BoardShape, Manifest, Slot, UntrustedManifest},
     vacant,
 };
@@ -24,7 +24,7 @@ pub struct Organization {
     /// The charter.
     pub chain: CharterChain,
     /// The server's log key.
-    pub log: SigningKey,
+    pub log: PublicKey,
     /// A courier's key.
     pub courier: SigningKey,
     /// The caseworkers' identities, in every epoch.
@@ -54,10 +54,15 @@ impl Organization {
         Self {
             roots,
             chain: chain.verify(fingerprint).unwrap(),
-            log: SigningKey::random(&mut rng),
+            log: SigningKey::random(&mut rng).public(),
             courier: SigningKey::random(&mut rng),
             caseworkers: (0..3).map(|_| Identity::random(&mut rng)).collect(),
         }
+    }
+
+    /// Takes the log key that a server made.
+    pub fn log_is(&mut self, log: PublicKey) {
+        self.log = log;
     }
 
     /// What a manifest of this epoch says: the caseworkers first, the other slots vacant.
@@ -75,7 +80,7 @@ impl Organization {
             epoch,
             version: 1,
             charter: self.chain.newest().fingerprint(),
-            log: self.log.public(),
+            log: self.log,
             couriers: vec![self.courier.public()],
             limit,
             retention_days: 60,

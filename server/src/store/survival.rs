@@ -378,23 +378,24 @@ async fn no_file_that_holds_reports_shows_more_than_the_day_or_is_open_to_others
     }
 }
 
-/// A small disk. Only root may mount one; elsewhere the tests that need it say so and pass.
+/// A small disk: a tmpfs. `./tests/run` sees to it that the tests may mount one, whoever runs them.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn new(mib: u32) -> Option<Self> {
+    fn new(mib: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={mib}m");
         let mount = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "marram-test"])
             .arg(folder.path())
-            .output();
-        if mount.is_ok_and(|mount| mount.status.success()) {
-            Some(Self(folder))
-        } else {
-            eprintln!("not tested: this user may not mount a tmpfs");
-            None
-        }
+            .output()
+            .unwrap();
+        assert!(
+            mount.status.success(),
+            "a tmpfs could not be mounted: run ./tests/run, or the tests within `unshare --map-root-user --mount`. {}",
+            String::from_utf8_lossy(&mount.stderr)
+        );
+        Self(folder)
     }
 }
 
@@ -406,7 +407,7 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn a_full_disk_refuses_reports_and_recovers_without_hands() {
-    let Some(disk) = SmallDisk::new(32) else { return };
+    let disk = SmallDisk::new(32);
     let folder = disk.0.path().join("store");
     let settings = Settings {
         reserve_bytes: 4 << 20,
@@ -442,7 +443,7 @@ async fn a_full_disk_refuses_reports_and_recovers_without_hands() {
 
 #[test]
 fn a_write_that_the_disk_refuses_half_way_is_undone() {
-    let Some(disk) = SmallDisk::new(1) else { return };
+    let disk = SmallDisk::new(1);
     let path = disk.0.path().join("ledger");
     let mut ledger = Ledger::open(&path, None, |_, _| Ok(())).unwrap();
     ledger.commit(b"before").unwrap();
