@@ -117,8 +117,13 @@ impl Output {
     /// `  name: value`. Foreign text is made visible.
     pub fn field(&self, name: &str, value: impl Display) {
         let value = text::visible(&value.to_string());
-        let value = if self.terminal { text::isolate(&value) } else { value };
-        self.line(format_args!("  {DIM}{name}:{DIM:#} {value}"));
+        if !self.terminal {
+            return self.line(format_args!("  {name}: {value}"));
+        }
+        // Wrapped as a whole, so that a long value goes on under its name; then the name gets its style.
+        let whole = text::wrap(&format!("{name}: {}", text::isolate(&value)), self.width(), 2);
+        let styled = whole.replacen(&format!("{name}:"), &format!("{DIM}{name}:{DIM:#}"), 1);
+        self.line(styled);
     }
 
     /// Longer foreign text, made visible and wrapped to the terminal after `indent` spaces; its line ends stay.
@@ -158,7 +163,14 @@ impl Output {
                 safe_json(&serde_json::json!({"warning": text.to_string()}).to_string())
             ));
         } else {
-            stderr_line(format_args!("{WARNING}warning:{WARNING:#} {text}"));
+            let mut whole = format!("warning: {text}");
+            if io::stderr().is_terminal() {
+                whole = text::wrap(&whole, self.width(), 0);
+            }
+            stderr_line(format_args!(
+                "{}",
+                whole.replacen("warning:", &format!("{WARNING}warning:{WARNING:#}"), 1)
+            ));
         }
     }
 
@@ -217,8 +229,9 @@ impl Output {
 pub(crate) fn safe_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
-        // Such characters stand only inside of strings, where an escape means the same.
-        if text::is_hidden(c) {
+        // Such characters stand only inside of strings, where an escape means the same; but for white space, which
+        // stands only between the parts.
+        if text::is_hidden(c) && !c.is_ascii_whitespace() {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(safe, "\\u{unit:04x}");
             }
@@ -263,5 +276,10 @@ mod tests {
         assert!(!safe.chars().any(text::is_hidden), "{safe}");
         assert!(safe.contains('维'));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        assert_eq!(
+            safe_json("{\n\t\"a\": 1\r\n}"),
+            "{\n\t\"a\": 1\r\n}",
+            "white space between the parts stays"
+        );
     }
 }

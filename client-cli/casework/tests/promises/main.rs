@@ -1,0 +1,11 @@
+//! What `marram-casework` promises, held by real processes on real files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod destroying;
+mod enrolling;
+mod importing;
+mod interrupted;
+mod opening;
+mod reading;
+mod support;
