@@ -4,8 +4,8 @@ use crate::country::Country;
 use crate::incident::Incident;
 
 impl Incident {
-    /// One line for a caseworker's list: what was done, from where to where, when, how it stands. No name: the list
-    /// may be seen over a shoulder. At most 160 characters, none of them a control character.
+    /// One line for a caseworker's list: from where to where, since when, how it stands, what was done. No name: the
+    /// list may be seen over a shoulder. What tells reports apart comes first, since a list cuts the end. At most 160 characters, none of them a control character.
     ///
     /// ```
     /// # let json = r#"{"schema":"marram/incident/v1","reporter":{"role":"relative"},"narrative":"…","consent":{"store":true},
@@ -14,7 +14,7 @@ impl Incident {
     /// let incident = marram_incident::Incident::parse(json).unwrap();
     /// assert_eq!(
     ///     incident.headline(),
-    ///     "relative visited, summoned or interrogated; exit ban on relative · China (CN-XJ) → Türkiye · 2021-11"
+    ///     "China (CN-XJ) → Türkiye · 2021-11 · relative visited, summoned or interrogated; exit ban on relative"
     /// );
     /// ```
     pub fn headline(&self) -> String {
@@ -24,11 +24,7 @@ impl Incident {
         if methods.len() > 2 {
             what.push(&more);
         }
-        let mut parts = vec![if what.is_empty() {
-            "no act described".to_owned()
-        } else {
-            what.join("; ")
-        }];
+        let mut parts = Vec::new();
         let target = self.target.as_ref();
         let home = target.and_then(|target| target.home_country.as_ref());
         let host = target.and_then(|target| target.host_country.as_ref());
@@ -42,6 +38,11 @@ impl Incident {
         if let Some(outcome) = &self.outcome {
             parts.push(outcome.status.label().to_owned());
         }
+        parts.push(if what.is_empty() {
+            "no act described".to_owned()
+        } else {
+            what.join("; ")
+        });
         let line = parts.join(" · ");
         if line.chars().count() <= Self::HEADLINE_CHARACTERS {
             return line;

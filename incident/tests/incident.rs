@@ -533,14 +533,14 @@ fn a_headline_is_one_short_line_without_a_name() {
     let headline = Incident::parse(FULL).unwrap().headline();
     assert_eq!(
         headline,
-        "relative visited, summoned or interrogated; other · China (CN-XJ) → Türkiye · 2021-11-03~ · returned"
+        "China (CN-XJ) → Türkiye · 2021-11-03~ · returned · relative visited, summoned or interrogated; other"
     );
     let many: Vec<_> = ["F01", "F02", "F08", "T07"]
         .map(|method| json!({ "method": method }))
         .into();
     let headline = Incident::parse(&with(FULL, "/act", many)).unwrap().headline();
     assert!(
-        headline.starts_with("relative visited, summoned or interrogated; relative threatened; and 2 more · "),
+        headline.ends_with(" · relative visited, summoned or interrogated; relative threatened; and 2 more"),
         "{headline}"
     );
     assert_eq!(Incident::parse(LEAST).unwrap().headline(), "no act described");

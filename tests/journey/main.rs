@@ -1,0 +1,317 @@
+//! The whole way of a report, with every program as its people run it: the demo of `deploy/quickstart`, and on from
+//! there. The offline programs run where there is no network at all.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use marram_crypto::digest::Digest;
+use marram_tests::programs;
+use serde_json::Value;
+
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The demo that `deploy/quickstart --keep` leaves: three keyholders, three caseworkers, a courier, and a server that
+/// runs and has twenty reports.
+struct Demo {
+    folder: PathBuf,
+    link: String,
+    server: String,
+    said: String,
+    _parent: tempfile::TempDir,
+}
+
+impl Demo {
+    fn new() -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("demo");
+        // To a file: the server that stays would keep a pipe open.
+        let page = parent.path().join("page");
+        let status = Command::new("bash")
+            .arg(Path::new(PROJECT).join("deploy/quickstart"))
+            .arg("--programs")
+            .arg(programs::path("marram-server").parent().unwrap())
+            .arg("--keep")
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&page).unwrap())
+            .stderr(fs::File::create(parent.path().join("errors")).unwrap())
+            .status()
+            .unwrap();
+        let said = fs::read_to_string(&page).unwrap();
+        let errors = fs::read_to_string(parent.path().join("errors")).unwrap();
+        let server = fs::read_to_string(folder.join("server.pid"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let link = said
+            .split_whitespace()
+            .find(|word| word.starts_with("http://127.0.0.1:"))
+            .unwrap_or_default();
+        let demo = Self {
+            link: link.to_owned(),
+            folder,
+            server,
+            said,
+            _parent: parent,
+        };
+        assert!(status.success(), "{}\n{errors}", demo.said);
+        assert_eq!(errors, "", "the quickstart has nothing to complain of");
+        demo
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn casework(&self, who: &str) -> Command {
+        self.offline("marram-casework", &format!("caseworkers/{who}"))
+    }
+
+    fn keyholder(&self, who: &str) -> Command {
+        self.offline("marram-keyholder", &format!("keyholders/{who}"))
+    }
+
+    fn offline(&self, program: &str, home: &str) -> Command {
+        let home = self.path(home);
+        let mut command = programs::offline(program, &home);
+        command.arg("--home").arg(home).current_dir(&self.folder);
+        command
+    }
+
+    fn courier(&self) -> Command {
+        let mut command = programs::program("marram-courier", &self.folder);
+        command
+            .arg("--home")
+            .arg(self.path("courier"))
+            .current_dir(&self.folder);
+        command
+    }
+
+    /// Submits a sample; `codename` is where its words are written, or where those it continues are read.
+    fn submit(&self, sample: &str, codename: &Path, continues: bool) {
+        let (redirect, flag) = if continues {
+            (r#"exec "$@" 4<"$0""#, "--follow-up-fd=4")
+        } else {
+            (r#"exec "$@" 4>"$0""#, "--codename-fd=4")
+        };
+        let folder = Path::new(PROJECT).join("deploy/samples").join(sample);
+        let mut command = programs::program("sh", &self.folder);
+        command
+            .args(["-c", redirect])
+            .arg(codename)
+            .arg(programs::path("marram-submit"));
+        command
+            .arg(&self.link)
+            .arg("--incident")
+            .arg(folder.join("report.json"))
+            .arg(flag);
+        for file in attachments(&folder) {
+            command.arg("--attach").arg(file);
+        }
+        programs::succeeds(&mut command);
+    }
+
+    /// The reports in a caseworker's casebook, by id.
+    fn list(&self, who: &str) -> BTreeMap<u64, Value> {
+        let listed: Value = json(self.casework(who).args(["--json", "list"]));
+        let reports = listed["reports"].as_array().unwrap();
+        reports
+            .iter()
+            .map(|report| (report["id"].as_u64().unwrap(), report.clone()))
+            .collect()
+    }
+
+    fn show(&self, who: &str, id: u64) -> Value {
+        json(self.casework(who).args(["--json", "show", &id.to_string()]))
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        drop(Command::new("kill").arg(&self.server).status());
+    }
+}
+
+fn json(command: &mut Command) -> Value {
+    serde_json::from_str(&programs::succeeds(command)).unwrap()
+}
+
+fn attachments(sample: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(sample).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| !file.ends_with("report.json")).collect()
+}
+
+fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_under(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Every sample's narrative, and the digests of its attachments in order.
+fn samples() -> BTreeMap<String, Vec<Digest>> {
+    let folder = Path::new(PROJECT).join("deploy/samples");
+    let folders = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir());
+    folders
+        .map(|sample| {
+            let report: Value = serde_json::from_slice(&fs::read(sample.join("report.json")).unwrap()).unwrap();
+            let mut digests: Vec<_> = attachments(&sample)
+                .iter()
+                .map(|file| Digest::of(&fs::read(file).unwrap()))
+                .collect();
+            digests.sort();
+            (report["narrative"].as_str().unwrap().to_owned(), digests)
+        })
+        .collect()
+}
+
+#[test]
+fn a_report_travels_from_a_strangers_terminal_to_a_caseworkers_offline_screen() {
+    let demo = Demo::new();
+    let samples = samples();
+    assert_eq!(samples.len(), 20);
+    assert!(demo.said.contains("What you have seen"), "{}", demo.said);
+
+    everything_arrived_as_it_was_said(&demo, &samples);
+    nothing_readable_is_left_where_it_passed(&demo, &samples);
+    two_of_three_identities_are_lost_and_the_third_reads_on(&demo);
+    a_revoked_caseworker_has_no_slot_in_the_next_version(&demo);
+}
+
+fn everything_arrived_as_it_was_said(demo: &Demo, samples: &BTreeMap<String, Vec<Digest>>) {
+    let listed = demo.list("lan");
+    assert_eq!(listed.len(), samples.len());
+    let mut seen = BTreeMap::new();
+    for (id, report) in &listed {
+        assert_eq!(report["wholly_sealed"], true);
+        let shown = demo.show("lan", *id);
+        let narrative = shown["incident"]["narrative"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{shown}"))
+            .to_owned();
+        let extracted = demo.path(&format!("extracted-{id}"));
+        let mut digests = Vec::new();
+        if report["attachments"].as_u64().unwrap() > 0 {
+            programs::succeeds(
+                demo.casework("lan")
+                    .args(["extract", &id.to_string(), "--to"])
+                    .arg(&extracted),
+            );
+            digests.extend(
+                files_under(&extracted)
+                    .iter()
+                    .map(|file| Digest::of(&fs::read(file).unwrap())),
+            );
+            digests.sort();
+        }
+        seen.insert(narrative, digests);
+    }
+    assert_eq!(&seen, samples);
+}
+
+/// Not a word of what was said, and no codename, in what server and courier keep or in the bundle, nor readable in a
+/// casebook.
+fn nothing_readable_is_left_where_it_passed(demo: &Demo, samples: &BTreeMap<String, Vec<Digest>>) {
+    let said = samples.keys().map(|narrative| {
+        let mut end = narrative.len().min(40);
+        while !narrative.is_char_boundary(end) {
+            end -= 1;
+        }
+        narrative[..end].as_bytes().to_vec()
+    });
+    let words = demo
+        .said
+        .split("the last one's are: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    assert_eq!(words.split(' ').count(), 12);
+    let planted: Vec<_> = said.chain([words.as_bytes().to_vec()]).collect();
+    for place in ["server", "courier", "stick", "caseworkers/lan"] {
+        let files = files_under(&demo.path(place));
+        assert!(!files.is_empty());
+        for file in files {
+            let bytes = fs::read(&file).unwrap();
+            for secret in &planted {
+                let found = bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(!found, "{} holds {:?}", file.display(), String::from_utf8_lossy(secret));
+            }
+        }
+    }
+}
+
+fn two_of_three_identities_are_lost_and_the_third_reads_on(demo: &Demo) {
+    for lost in ["caseworkers/dilnur", "caseworkers/tenzin"] {
+        fs::remove_dir_all(demo.path(lost)).unwrap();
+    }
+    let codename = demo.path("codename");
+    demo.submit("20-few-words", &codename, false);
+    demo.submit("04-student-at-a-vigil", &codename, true);
+    let bundle = demo.path("stick/bundle-2.tar");
+    programs::succeeds(demo.courier().arg("pull").arg("--out").arg(&bundle));
+    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
+    let listed = demo.list("lan");
+    assert_eq!(listed.len(), 22);
+    let [first, follow_up] = [21, 22].map(|id| &listed[&id]);
+    assert_eq!(first["first_report"], Value::Null, "{first}");
+    assert_eq!(follow_up["first_report"], 21, "{follow_up}");
+    // Once more changes nothing.
+    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
+    assert_eq!(demo.list("lan"), listed);
+}
+
+fn a_revoked_caseworker_has_no_slot_in_the_next_version(demo: &Demo) {
+    let batch = demo.path("stick/without-tenzin");
+    programs::succeeds(
+        demo.keyholder("ana")
+            .args(["revoke", "tenzin", "--yes", "--out"])
+            .arg(&batch),
+    );
+    // bek strikes tenzin from the own list as well, and so would refuse a batch that still has tenzin in it.
+    programs::succeeds(demo.keyholder("bek").args(["sign", "--yes"]).arg(&batch));
+    let manifests: Vec<_> = files_under(&batch)
+        .into_iter()
+        .filter(|file| file.extension().unwrap() == "manifest")
+        .collect();
+    assert_eq!(manifests.len(), 5);
+    programs::succeeds(demo.courier().arg("publish").args(&manifests));
+    demo.submit("05-bounty-on-an-organizer", &demo.path("codename-2"), false);
+    let bundle = demo.path("stick/bundle-3.tar");
+    programs::succeeds(demo.courier().arg("pull").arg("--out").arg(&bundle));
+    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
+    assert_eq!(demo.list("lan").len(), 23);
+    let before = fs::read_to_string(files_under(&demo.path("stick/batch")).iter().min().unwrap()).unwrap();
+    let after = fs::read_to_string(manifests.iter().min().unwrap()).unwrap();
+    let slots = |note: &str| {
+        note.lines()
+            .filter(|line| line.starts_with("slot "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let changed = slots(&before)
+        .iter()
+        .zip(slots(&after))
+        .filter(|(old, new)| *old != new)
+        .count();
+    assert_eq!(
+        (slots(&before).len(), changed),
+        (8, 1),
+        "only the one slot was replaced"
+    );
+}
