@@ -19,7 +19,7 @@ use crate::{
     instance::InstanceId,
     leaf::{Leaf, LeafError},
     payload::read_full,
-    ustar::{BLOCK, Entry, UstarError},
+    ustar::{self, BLOCK, Entry, UstarError},
 };
 
 /// A charter chain or manifest in a bundle has at most this many bytes.
@@ -239,7 +239,11 @@ impl<R: Read> BundleReader<R> {
             return Err(BundleError::Leaves);
         }
         let instance = line()?.parse().map_err(|_| BundleError::Leaves)?;
-        let from = line()?.parse().map_err(|_| BundleError::Leaves)?;
+        let text = line()?;
+        let from: u64 = text.parse().map_err(|_| BundleError::Leaves)?;
+        if from.to_string() != text {
+            return Err(BundleError::Leaves);
+        }
         if !self.unread.is_multiple_of(Leaf::LEN as u64) {
             return Err(BundleError::Leaves);
         }
@@ -268,13 +272,19 @@ impl<R: Read> BundleReader<R> {
     fn end(&mut self) -> Result<(), BundleError> {
         self.ended = true;
         let mut rest = [0; BLOCK];
+        let mut zeros = BLOCK as u64;
         loop {
             let got = read_full(&mut self.input, &mut rest)?;
             if rest[..got].iter().any(|byte| *byte != 0) {
                 return Err(UstarError::Fill.into());
             }
+            zeros += got as u64;
             if got < BLOCK {
-                return Ok(());
+                return if zeros < ustar::END {
+                    Err(UstarError::NoEnd.into())
+                } else {
+                    Ok(())
+                };
             }
         }
     }
@@ -338,12 +348,19 @@ impl<R: Read> std::fmt::Debug for Leaves<'_, R> {
     }
 }
 
+/// `<epoch>-<version>`
+fn is_manifest_name(name: &str) -> bool {
+    let version = |text: &str| text.parse::<u32>().is_ok_and(|version| version.to_string() == text);
+    name.split_once('-')
+        .is_some_and(|(epoch, rest)| epoch.parse::<Epoch>().is_ok() && version(rest))
+}
+
 /// The place of an entry in the order drawn above. Charter and leaves stand once, the others as often as needed.
 fn next_place(last: u8, path: &str) -> Result<u8, UstarError> {
     let (place, once) = match path {
         CHARTER => (1, true),
         LEAVES => (2, true),
-        _ if path.starts_with(MANIFESTS) => (3, false),
+        _ if path.strip_prefix(MANIFESTS).is_some_and(is_manifest_name) => (3, false),
         _ if path.starts_with(REPORTS) => (4, false),
         _ => return Err(UstarError::Unexpected(path.to_owned())),
     };
@@ -426,7 +443,7 @@ mod tests {
     #[test]
     fn every_cut_is_noticed_and_every_change_of_order_refused() {
         let bytes = bundle();
-        for cut in (0..bytes.len() - 2 * BLOCK).step_by(97) {
+        for cut in (0..bytes.len()).step_by(97) {
             assert!(read(&bytes[..cut], true).is_err(), "cut at {cut}");
         }
         let mut writer = BundleWriter::new(Vec::new());

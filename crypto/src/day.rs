@@ -24,7 +24,7 @@ pub struct Day(u32);
 /// assert_eq!(epoch.closes().to_string(), "2026-07-27");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "u32", try_from = "u32")]
 pub struct Epoch(u32);
 
 /// A day was not written as `YYYY-MM-DD`, or lies outside 1970 to 9999.
@@ -185,6 +185,20 @@ impl FromStr for Epoch {
     }
 }
 
+impl From<Epoch> for u32 {
+    fn from(epoch: Epoch) -> Self {
+        epoch.0
+    }
+}
+
+impl TryFrom<u32> for Epoch {
+    type Error = EpochError;
+
+    fn try_from(number: u32) -> Result<Self, EpochError> {
+        Self::from_number(number).ok_or(EpochError)
+    }
+}
+
 impl From<Day> for String {
     fn from(day: Day) -> Self {
         day.to_string()
@@ -236,5 +250,18 @@ mod tests {
         assert_eq!(Epoch::of(epoch.closes()), Some(Epoch(2952)));
         assert_eq!(Epoch::of(Day(3)), None);
         assert_eq!("02951".parse::<Epoch>(), Err(EpochError));
+    }
+
+    #[test]
+    fn an_epoch_after_the_year_9999_is_refused_wherever_it_comes_from() {
+        let beyond = Epoch::MAX.0 + 1;
+        assert_eq!(Epoch::try_from(beyond), Err(EpochError));
+        assert_eq!(beyond.to_string().parse::<Epoch>(), Err(EpochError));
+        assert!(serde_json::from_str::<Epoch>(&u32::MAX.to_string()).is_err());
+        assert_eq!(
+            serde_json::from_str::<Epoch>(&Epoch::MAX.0.to_string()).unwrap(),
+            Epoch::MAX
+        );
+        assert_eq!(Epoch::MAX.closes().plus(u32::MAX), Day::MAX);
     }
 }

@@ -43,6 +43,7 @@ pub struct Report {
     /// Whether the submitter says that it continues an earlier report under the same codename.
     pub continues: bool,
     /// The attachments, in the order in which they follow.
+    #[serde(deserialize_with = "strict_json::objects")]
     pub attachments: Vec<Attachment>,
     /// Answers to the organization's own questions, by the question's id.
     pub answers: BTreeMap<String, String>,

@@ -35,7 +35,11 @@ pub struct Question {
     /// Its wording by locale; `en` is always there.
     pub text: Texts,
     /// What one chooses from; two or more if `kind` is [`Kind::Choice`], and otherwise none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "strict_json::objects"
+    )]
     pub choices: Vec<Choice>,
 }
 
