@@ -93,7 +93,7 @@ fn every_wrong_thing_is_refused_by_name_with_one_length_and_leaves_nothing() {
     }
     let post =
         |query: &str, headers: &str| send(server.address, "POST", &format!("/v1/reports{query}"), headers, &good);
-    for query in ["", "?epoch=", "?epoch=x", "?epoch=99999999999", "?e=1"] {
+    for query in ["", "?epoch=", "?epoch=x", "?epoch=99999999999", "?epoch=4294967295", "?e=1"] {
         assert_eq!(post(query, "").expect(400).problem(), "bad-query");
     }
     let head = format!("POST /v1/reports?epoch={epoch} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");

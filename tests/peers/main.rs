@@ -107,6 +107,30 @@ fn a_report_sealed_again_by_typage_is_refused_by_its_shape() {
 }
 
 #[test]
+fn a_report_sealed_by_a_strangers_client_is_like_any_other() {
+    let organization = Organization::found();
+    let manifest = organization.signed(&organization.draft(Epoch::from_number(2951).unwrap(), 1 << 20));
+    let target = Target::from(&manifest);
+    let note = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(note.path(), manifest.to_bytes()).unwrap();
+    let arguments = [note.path().to_str().unwrap(), r#"{"narrative":"ما حدث"}"#];
+    for _ in 0..3 {
+        let ciphertext = peers::node("stranger.mjs", &arguments, b"");
+        assert_eq!(ciphertext.len(), 64 * 1024);
+        let opened = open(
+            ciphertext.as_slice(),
+            &target,
+            &organization.caseworkers[2],
+            &mut Discard,
+        )
+        .unwrap();
+        opened.wholly_sealed(&target).unwrap();
+        assert_eq!(opened.report.incident.get(), r#"{"narrative":"ما حدث"}"#);
+        assert_eq!(opened.report.attachments[0].size_bytes, 30_000);
+    }
+}
+
+#[test]
 fn the_age_test_kits_hybrid_vectors_pass() {
     let lines = String::from_utf8(peers::node("vectors.mjs", &[], b"")).unwrap();
     let mut names = Vec::new();

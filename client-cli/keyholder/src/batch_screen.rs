@@ -168,7 +168,9 @@ pub(crate) fn show_progress(
         out.line(format!("    {folder}/{}", batch::file_name(manifest.claims())));
     }
     out.line(format!(
-        "\nThe courier runs:\n\n    {CODE}marram-courier publish {folder}/*.manifest{CODE:#}\n"
+        "\nThe courier runs:\n\n    {CODE}marram-courier publish {folder}/*.manifest{CODE:#}\n\n\
+         and the very first time, with the link and the charter:\n\n    \
+         {CODE}marram-courier publish --link LINK charter.json {folder}/*.manifest{CODE:#}\n"
     ));
     Ok(())
 }
