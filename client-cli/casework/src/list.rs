@@ -19,13 +19,12 @@ pub fn list(unlocked: &Unlocked, out: &Output) -> anyhow::Result<()> {
         out.json(&json!({ "reports": reports }));
         return Ok(());
     }
-    let mut table = Table::new(["#", "day", "what", "methods", "home", "files", "flags"])
+    let mut table = Table::new(["#", "day", "what", "methods", "files", "flags"])
         .right(0)
-        .right(5)
+        .right(4)
         .keep(0)
         .keep(1)
-        .keep(3)
-        .keep(4);
+        .keep(3);
     unlocked.casebook.list(|listed| table.row(cells(&listed)))?;
     if table.is_empty() {
         out.line(format!(
@@ -55,7 +54,7 @@ pub(crate) fn to_json(listed: &Listed) -> Value {
     })
 }
 
-fn cells(listed: &Listed) -> [String; 7] {
+fn cells(listed: &Listed) -> [String; 6] {
     let what = if listed.unreadable {
         "(cannot be read as an incident)"
     } else {
@@ -67,7 +66,6 @@ fn cells(listed: &Listed) -> [String; 7] {
         listed.day.to_string(),
         what.to_owned(),
         short(&listed.methods),
-        listed.home_country.clone(),
         files.map(|count| count.to_string()).unwrap_or_default(),
         listed.flags().join(", "),
     ]

@@ -1,0 +1,311 @@
+//! What a courier remembers between two runs, in its home folder.
+//!
+//! ```text
+//! courier.key                       see [`crate::key`]
+//! state.json                        link, position in the log, day of the last bundle, reports the server did not give
+//! charter.json                      the charter chain as last seen
+//! manifests/<epoch>-<version>       every manifest ever seen
+//! leaves                            every leaf ever seen, 41 bytes each
+//! spool/<digest>.age, ….part        ciphertext of a bundle that is not finished yet
+//! ```
+//!
+//! Everything is verified again when it is read. What contradicts it is refused by name: rollback, equivocation, fork.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
+
+use anyhow::{Context as _, Result};
+use marram_crypto::{
+    charter::{self, CharterChain, UntrustedCharterChain},
+    day::{Day, Epoch},
+    digest::Digest,
+    fingerprint::Link,
+    leaf::Leaf,
+    manifest::{Manifest, UntrustedManifest},
+    note,
+};
+use marram_terminal::{
+    error::{ResultExt as _, fail, usage},
+    files::{self, Existing, FileError},
+    home::{Home, HomeArgs},
+};
+use serde::{Deserialize, Serialize};
+
+const STATE: &str = "state.json";
+const CHARTER: &str = "charter.json";
+const LEAVES: &str = "leaves";
+const MANIFESTS: &str = "manifests";
+const SPOOL: &str = "spool";
+/// 10 million leaves.
+const MAX_LEAVES_LEN: u64 = 410_000_000;
+const MAX_STATE_LEN: u64 = 64 * 1024 * 1024;
+
+/// What is remembered.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) home: Home,
+    pub(crate) state: State,
+    pub(crate) chain: Option<CharterChain>,
+    manifests: BTreeMap<(Epoch, u32), Manifest>,
+    pub(crate) leaves: Vec<Leaf>,
+}
+
+/// `state.json`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    /// The organization's link.
+    pub(crate) link: Option<String>,
+    /// Leaves from this index on are in no finished bundle yet.
+    pub(crate) position: usize,
+    /// Day of the last finished bundle.
+    pub(crate) last_bundle: Option<Day>,
+    /// Reports of the log that the server did not give when asked; asked for again each time.
+    pub(crate) missing: BTreeSet<Digest>,
+}
+
+/// A manifest that contradicts one seen before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MemoryError {
+    /// Two of one version.
+    #[error(
+        "equivocation: version {version} of the manifest of epoch {epoch} was {seen} when first seen, and is {offered} now"
+    )]
+    Equivocation {
+        epoch: Epoch,
+        version: u32,
+        seen: Digest,
+        offered: Digest,
+    },
+    /// An older one, or none, in the place of one seen before.
+    #[error("rollback: version {seen} of the manifest of epoch {epoch} was seen before, and {} is shown now", shown(*.offered))]
+    Rollback {
+        epoch: Epoch,
+        seen: u32,
+        offered: Option<u32>,
+    },
+}
+
+impl MemoryError {
+    pub(crate) const NEXT: &str = "nothing of it was taken over. Tell the keyholders at once: the server shows different \
+         people different keys, or old ones. Keep this home folder: it is the proof";
+}
+
+impl Memory {
+    /// Opens the home, and reads what is remembered there.
+    pub(crate) fn open(home: &HomeArgs) -> Result<Self> {
+        let home = home
+            .open("courier")
+            .hint("run marram-courier key first; it makes the home folder (or name yours with --home DIR)")?;
+        let damaged = |name: &str| format!("{} is damaged", home.file(name).display());
+        let state: State = match read(&home, STATE, MAX_STATE_LEN)? {
+            Some(json) => serde_json::from_slice(&json).with_context(|| damaged(STATE))?,
+            None => State::default(),
+        };
+        let mut memory = Self {
+            chain: None,
+            manifests: BTreeMap::new(),
+            leaves: Vec::new(),
+            state,
+            home,
+        };
+        let damaged = |name: &str| format!("{} is damaged", memory.home.file(name).display());
+        if let (Some(json), Some(link)) = (
+            read(&memory.home, CHARTER, charter::MAX_CHAIN_LEN as u64)?,
+            memory.link()?,
+        ) {
+            let chain = UntrustedCharterChain::parse(&json).and_then(|chain| chain.verify(link.fingerprint()));
+            memory.chain = Some(chain.with_context(|| damaged(CHARTER))?);
+        }
+        if let Some(bytes) = read(&memory.home, LEAVES, MAX_LEAVES_LEN)? {
+            let leaves = bytes.chunks(Leaf::LEN).map(Leaf::from_bytes).collect::<Result<_, _>>();
+            memory.leaves = leaves.with_context(|| damaged(LEAVES))?;
+        }
+        memory.read_manifests()?;
+        Ok(memory)
+    }
+
+    fn read_manifests(&mut self) -> Result<()> {
+        let Some(chain) = &self.chain else { return Ok(()) };
+        let folder = self.home.file(MANIFESTS);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+        };
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("cannot read {}", folder.display()))?
+                .path();
+            let bytes = files::read_bounded(&path, note::MAX_LEN as u64)?;
+            let manifest = UntrustedManifest::parse(&bytes).and_then(|manifest| manifest.verify_for_opening(chain));
+            let manifest = manifest.with_context(|| format!("{} is damaged", path.display()))?;
+            self.manifests.insert((manifest.epoch, manifest.version), manifest);
+        }
+        Ok(())
+    }
+
+    fn link(&self) -> Result<Option<Link>> {
+        let link = self.state.link.as_deref().map(Link::parse).transpose();
+        link.with_context(|| format!("{} is damaged: its link", self.home.file(STATE).display()))
+    }
+
+    /// The link to use: the one given, else the one remembered.
+    pub(crate) fn link_or(&self, given: Option<&Link>) -> Result<Link> {
+        match given {
+            Some(link) => Ok(link.clone()),
+            None => self
+                .link()?
+                .ok_or_else(|| usage("the first time, name the organization's link: --link https://HOST/#FINGERPRINT")),
+        }
+    }
+
+    /// Refuses a charter chain that contradicts what was seen.
+    pub(crate) fn check_charter(&self, chain: &CharterChain) -> Result<()> {
+        if let Some(seen) = &self.chain {
+            if seen.instance() != chain.instance() {
+                return Err(fail(
+                    format!(
+                        "this home folder belongs to another organization, {:?} (instance {})",
+                        seen.newest().name,
+                        seen.instance()
+                    ),
+                    "use another home folder for each organization: --home DIR",
+                ));
+            }
+            chain.extends(seen).hint(
+                "nothing of it was taken over. Call the keyholders by a way you trust: somebody may be using stolen root keys",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Takes over a link and the charter chain that its server shows, unless they contradict what was seen.
+    pub(crate) fn accept_charter(&mut self, link: &Link, chain: CharterChain) -> Result<()> {
+        self.check_charter(&chain)?;
+        self.state.link = Some(format!("{}/#{}", link.base(), link.fingerprint()));
+        self.write(CHARTER, chain.to_json().as_bytes())?;
+        self.chain = Some(chain);
+        self.save_state()
+    }
+
+    /// Refuses a manifest that contradicts one seen before.
+    pub(crate) fn check(&self, manifest: &Manifest) -> Result<(), MemoryError> {
+        let (epoch, version) = (manifest.epoch, manifest.version);
+        match self.manifests.get(&(epoch, version)) {
+            Some(seen) if seen.hash() != manifest.hash() => Err(MemoryError::Equivocation {
+                epoch,
+                version,
+                seen: seen.hash(),
+                offered: manifest.hash(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The highest version seen of an epoch.
+    pub(crate) fn highest(&self, epoch: Epoch) -> Option<u32> {
+        let versions = self.manifests.range((epoch, 0)..=(epoch, u32::MAX));
+        versions.last().map(|((_, version), _)| *version)
+    }
+
+    /// Takes over every manifest that the server shows of the epochs from `from` on, or none of them.
+    pub(crate) fn accept_manifests(&mut self, from: Epoch, today: Day, offered: Vec<Manifest>) -> Result<()> {
+        let mut highest: BTreeMap<Epoch, u32> = BTreeMap::new();
+        for manifest in &offered {
+            self.check(manifest).hint(MemoryError::NEXT)?;
+            let version = highest.entry(manifest.epoch).or_default();
+            *version = manifest.version.max(*version);
+        }
+        // A server may forget what is long over, and a bundle has it from here then.
+        let still_used = Epoch::of(today).map_or(from, |current| current.max(from));
+        for epoch in self.manifests.range((still_used, 0)..).map(|((epoch, _), _)| *epoch) {
+            let (seen, offered) = (self.highest(epoch).unwrap_or(0), highest.get(&epoch).copied());
+            if offered < Some(seen) {
+                return Err(MemoryError::Rollback { epoch, seen, offered }).hint(MemoryError::NEXT);
+            }
+        }
+        for manifest in offered {
+            self.remember(manifest)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a manifest that was checked.
+    pub(crate) fn remember(&mut self, manifest: Manifest) -> Result<()> {
+        let place = (manifest.epoch, manifest.version);
+        if !self.manifests.contains_key(&place) {
+            self.folder(MANIFESTS)?;
+            self.write(&format!("{MANIFESTS}/{}-{}", place.0, place.1), &manifest.to_bytes())?;
+            self.manifests.insert(place, manifest);
+        }
+        Ok(())
+    }
+
+    /// Manifests of the epochs from `from` on, by epoch and version.
+    pub(crate) fn manifests_from(&self, from: Epoch) -> impl Iterator<Item = &Manifest> {
+        self.manifests.range((from, 0)..).map(|(_, manifest)| manifest)
+    }
+
+    /// The largest sealed report that a manifest of this epoch allows; none if no manifest of it was seen.
+    pub(crate) fn limit(&self, epoch: Epoch) -> Option<u64> {
+        self.manifests
+            .range((epoch, 0)..=(epoch, u32::MAX))
+            .map(|(_, manifest)| manifest.limit)
+            .max()
+    }
+
+    /// The first day on which no manifest is valid any more, counted without a gap from today.
+    pub(crate) fn signed_until(&self, today: Day) -> Option<Day> {
+        let mut epoch = Epoch::of(today)?;
+        let mut until = None;
+        while self.highest(epoch).is_some() && until != Some(epoch.closes()) {
+            until = Some(epoch.closes());
+            epoch = epoch.plus(1);
+        }
+        until
+    }
+
+    pub(crate) fn save_state(&self) -> Result<()> {
+        self.write(STATE, &serde_json::to_vec_pretty(&self.state)?)
+    }
+
+    pub(crate) fn save_leaves(&self) -> Result<()> {
+        let bytes: Vec<u8> = self.leaves.iter().flat_map(Leaf::to_bytes).collect();
+        self.write(LEAVES, &bytes)
+    }
+
+    /// The folder of ciphertexts on their way.
+    pub(crate) fn spool(&self) -> Result<PathBuf> {
+        self.folder(SPOOL)
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.home.file(name);
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        Ok(files::atomic_write(
+            &self.home.file(name),
+            bytes,
+            0o600,
+            Existing::Replace,
+        )?)
+    }
+}
+
+fn read(home: &Home, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    match files::read_bounded(&home.file(name), limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(FileError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn shown(version: Option<u32>) -> String {
+    version.map_or_else(|| "none".to_owned(), |version| format!("version {version}"))
+}

@@ -1,0 +1,137 @@
+//! The server as a courier sees it: every request signed, but those that anyone may make.
+
+use anyhow::{Context as _, Result};
+use marram_crypto::{
+    charter::{self, CharterChain, UntrustedCharterChain},
+    courier_request::{self, NONCE_LEN, SignatureHeaders},
+    day::Epoch,
+    digest::Digest,
+    fingerprint::Link,
+    instance::InstanceId,
+    key::SigningKey,
+    leaf::Leaf,
+    manifest::UntrustedManifest,
+};
+use marram_online::{
+    client::{Client, Download},
+    clock::now_unix_s,
+    error::OnlineError,
+    proxy::OnlineArgs,
+    retry::retry,
+};
+use marram_terminal::{error::ResultExt as _, output::Output};
+
+/// The server gives at most so many leaves at once.
+pub(crate) const LEAVES_PER_PAGE: usize = 10_000;
+/// Largest list of manifests in bytes: years of them.
+const MAX_MANIFESTS_LEN: u64 = 32 * 1024 * 1024;
+/// Most manifests in such a list.
+const MAX_MANIFESTS: usize = 10_000;
+
+/// A server, and the key to read from it.
+pub(crate) struct Server<'a> {
+    client: Client,
+    out: &'a Output,
+}
+
+/// What is needed to sign a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Signer<'a> {
+    /// The courier's key.
+    pub(crate) key: &'a SigningKey,
+    /// Where the request is good for.
+    pub(crate) instance: InstanceId,
+}
+
+impl<'a> Server<'a> {
+    pub(crate) fn new(out: &'a Output, link: &Link, args: &OnlineArgs) -> Result<Self> {
+        let client = Client::new(link, args).map_err(OnlineError::explained)?;
+        Ok(Self { client, out })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The charter chain, verified up to `pinned`.
+    pub(crate) fn charter(&self, pinned: Digest) -> Result<CharterChain> {
+        let answer = self.retried(|| self.client.get("/v1/charter", None, charter::MAX_CHAIN_LEN as u64));
+        let json = match answer {
+            Err(error) if error.status() == Some(404) => {
+                return Err(error)
+                    .context("the server has no charter yet")
+                    .hint("publish it first: marram-courier publish --link LINK charter.json");
+            }
+            answer => answer.map_err(OnlineError::explained)?,
+        };
+        Ok(UntrustedCharterChain::parse(&json)?.verify(pinned)?)
+    }
+
+    /// A page of the log from index `from` on.
+    pub(crate) fn leaves(&self, signer: Signer<'_>, from: u64) -> Result<Vec<Leaf>> {
+        let path = format!("/v1/log/leaves?from={from}");
+        let bytes = self.get(signer, &path, (LEAVES_PER_PAGE * Leaf::LEN) as u64)?;
+        let leaves = bytes.chunks(Leaf::LEN).map(Leaf::from_bytes);
+        leaves
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("the server's answer to GET {path} is no list of leaves"))
+    }
+
+    /// Every manifest of the epochs from `from` on.
+    pub(crate) fn manifests(&self, signer: Signer<'_>, from: Epoch) -> Result<Vec<UntrustedManifest>> {
+        let path = format!("/v1/log/manifests?from={from}");
+        let json = self.get(signer, &path, MAX_MANIFESTS_LEN)?;
+        let notes: Vec<String> = serde_json::from_slice(&json)
+            .ok()
+            .filter(|notes: &Vec<String>| notes.len() <= MAX_MANIFESTS)
+            .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))?;
+        let manifests = notes.iter().map(|note| UntrustedManifest::parse(note.as_bytes()));
+        manifests
+            .collect::<Result<_, _>>()
+            .context("the server shows a manifest that is none")
+    }
+
+    /// Begins to receive a ciphertext.
+    pub(crate) fn report(&self, signer: Signer<'_>, leaf: &Leaf, from: u64) -> Result<Download, OnlineError> {
+        let path = report_path(leaf);
+        self.client
+            .download(&path, Some(&sign(signer, &path)?), from, leaf.size())
+    }
+
+    pub(crate) fn put(&self, path: &str, content_type: &'static str, body: &[u8]) -> Result<(), OnlineError> {
+        self.retried(|| self.client.put(path, content_type, body.to_vec()))
+    }
+
+    fn get(&self, signer: Signer<'_>, path: &str, limit: u64) -> Result<Vec<u8>> {
+        // Signed anew for each try: no request is accepted twice.
+        let answer = self.retried(|| self.client.get(path, Some(&sign(signer, path)?), limit));
+        match answer {
+            Err(error) if matches!(error.status(), Some(401 | 403)) => Err(error).hint(
+                "check this computer's clock, and whether the keyholders have put the line that marram-courier key \
+                 prints into the manifest of this week",
+            ),
+            answer => answer.map_err(OnlineError::explained),
+        }
+    }
+
+    fn retried<T>(&self, attempt: impl FnMut() -> Result<T, OnlineError>) -> Result<T, OnlineError> {
+        retry(attempt, |error| self.out.note(format!("{error}; trying again")))
+    }
+}
+
+pub(crate) fn report_path(leaf: &Leaf) -> String {
+    format!("/v1/reports/{}", leaf.digest)
+}
+
+fn sign(Signer { key, instance }: Signer<'_>, path_and_query: &str) -> Result<SignatureHeaders, OnlineError> {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let request = courier_request::Request {
+        method: "GET",
+        path,
+        query,
+        body: Digest::of(b""),
+    };
+    let mut nonce = [0; NONCE_LEN];
+    getrandom::fill(&mut nonce).map_err(|_| OnlineError::Randomness)?;
+    Ok(courier_request::sign(request, key, instance, now_unix_s(), nonce))
+}

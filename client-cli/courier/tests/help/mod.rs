@@ -1,0 +1,248 @@
+//! A courier with a home, and a server to pull from.
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use marram_crypto::{
+    bundle::{BundleEntry, BundleReader},
+    day::Epoch,
+    key::SigningKey,
+    manifest::UntrustedManifest,
+};
+use marram_online::{
+    clock::today,
+    testing::{Reply, Request, Responder, Site},
+};
+use marram_tests::organization::{Organization, rng};
+
+/// The program with a home and a working folder of its own.
+pub struct Courier {
+    folder: tempfile::TempDir,
+}
+
+/// What came of running it.
+pub struct Run {
+    pub stdout: String,
+    pub stderr: String,
+    success: bool,
+}
+
+/// An organization, its server and a courier that it knows.
+pub struct World {
+    pub organization: Organization,
+    pub site: Arc<Mutex<Site>>,
+    pub server: Responder,
+    pub courier: Courier,
+}
+
+/// A bundle: index of the first leaf, number of leaves, manifests, reports.
+pub type Contents = (u64, u64, Vec<(Epoch, u32)>, Vec<Vec<u8>>);
+
+/// The epoch of today.
+pub fn epoch() -> Epoch {
+    Epoch::of(today()).unwrap()
+}
+
+/// Stands for a sealed report; couriers cannot tell. In the order of digests.
+pub fn report(n: u8) -> Vec<u8> {
+    // Chosen so that the order of the numbers is the order of the digests, in which bundles have them.
+    let seeds = [0_u8, 2, 4, 1];
+    vec![seeds[usize::from(n)]; 32 * 1024]
+}
+
+impl Courier {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    pub fn run(&self, args: &[&str]) -> Run {
+        let output = Command::new(env!("CARGO_BIN_EXE_marram-courier"))
+            .arg("--home")
+            .arg(self.home())
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        Run {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            success: output.status.success(),
+        }
+    }
+
+    pub fn ok(&self, args: &[&str]) -> Run {
+        self.run(args).succeeded()
+    }
+}
+
+impl Run {
+    pub fn succeeded(self) -> Self {
+        assert!(self.success, "{}", self.stderr);
+        self
+    }
+
+    pub fn failed(&self) -> &str {
+        assert!(!self.success, "it did not fail: {}", self.stdout);
+        &self.stderr
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::hostile(|_, _| None)
+    }
+
+    /// Where `instead` gives a reply, it takes the place of the honest one.
+    pub fn hostile(instead: impl FnMut(&Request, &Reply) -> Option<Reply> + Send + 'static) -> Self {
+        Self::made(Organization::found(), instead)
+    }
+
+    pub fn of(organization: Organization, change: impl FnOnce(&mut Site)) -> Self {
+        let world = Self::made(organization, |_, _| None);
+        change(&mut world.site.lock().unwrap());
+        world
+    }
+
+    /// The same server and courier for another organization's keys.
+    pub fn organization(self, organization: &Organization) -> Self {
+        {
+            let mut site = self.site.lock().unwrap();
+            site.charter = organization.chain.to_json().into_bytes();
+            site.instance = organization.chain.instance();
+        }
+        let copy = Organization {
+            roots: Vec::new(),
+            chain: organization.chain.clone(),
+            ..self.organization
+        };
+        Self {
+            organization: copy,
+            ..self
+        }
+    }
+
+    fn made(
+        organization: Organization,
+        mut instead: impl FnMut(&Request, &Reply) -> Option<Reply> + Send + 'static,
+    ) -> Self {
+        let courier = Courier::new();
+        let key = courier.ok(&["key"]).stdout;
+        let manifest = organization.signed(&organization.draft(epoch(), 1 << 20)).to_bytes();
+        let site = Arc::new(Mutex::new(Site {
+            charter: organization.chain.to_json().into_bytes(),
+            manifest: manifest.clone(),
+            manifests: vec![manifest],
+            leaves: vec![],
+            reports: [].into(),
+            instance: organization.chain.instance(),
+            log: SigningKey::random(&mut rng()),
+            couriers: vec![key.trim().parse().unwrap()],
+            refuse: None,
+        }));
+        let shared = Arc::clone(&site);
+        let server = Responder::start(move |request| {
+            let honest = shared.lock().unwrap().answer(request);
+            instead(request, &honest).unwrap_or(honest)
+        });
+        Self {
+            organization,
+            site,
+            server,
+            courier,
+        }
+    }
+
+    pub fn link(&self) -> String {
+        self.server.link(self.organization.chain.pinned())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.courier.folder.path().join(name)
+    }
+
+    pub fn add(&self, reports: &[u8]) {
+        for n in reports {
+            self.site.lock().unwrap().add(report(*n), epoch());
+        }
+    }
+
+    pub fn pull(&self, args: &[&str]) -> Run {
+        self.courier.ok(&[&["--json", "pull"], args].concat())
+    }
+
+    pub fn refused(&self, args: &[&str]) -> String {
+        self.courier.run(&[&["pull"], args].concat()).failed().to_owned()
+    }
+
+    pub fn refuse_everything(&self) {
+        self.site.lock().unwrap().refuse = Some((409, "An older charter".to_owned()));
+    }
+
+    /// A request that only the responder's closure sees.
+    pub fn get(&self, path: &str) {
+        let link = marram_crypto::fingerprint::Link::parse(&self.link()).unwrap();
+        let client = marram_online::client::Client::new(&link, &marram_online::proxy::OnlineArgs::default()).unwrap();
+        drop(client.get(path, None, 1000));
+    }
+
+    /// The `Range` headers of all requests for ciphertexts.
+    pub fn ranges(&self) -> Vec<String> {
+        let requests = self.server.requests();
+        let reports = requests
+            .iter()
+            .filter(|request| request.path.starts_with("/v1/reports/"));
+        reports.map(|request| request.header("range").to_owned()).collect()
+    }
+
+    /// Files in the spool.
+    pub fn spool(&self) -> usize {
+        fs::read_dir(self.courier.home().join("spool")).unwrap().count()
+    }
+
+    pub fn bundle(&self, name: &str) -> Contents {
+        read(&self.path(name), &self.organization)
+    }
+}
+
+fn read(path: &Path, organization: &Organization) -> Contents {
+    let mut reader = BundleReader::new(fs::File::open(path).unwrap());
+    let mut contents = (0, 0, vec![], vec![]);
+    while let Some(entry) = reader.next_entry().unwrap() {
+        match entry {
+            BundleEntry::Charter(chain) => assert!(chain.starts_with(b"[")),
+            BundleEntry::Leaves {
+                instance, from, leaves, ..
+            } => {
+                assert_eq!(instance, organization.chain.instance());
+                contents.0 = from;
+                contents.1 = leaves.map(|leaf| leaf.map(|_| 1).unwrap()).sum();
+            }
+            BundleEntry::Manifest(note) => {
+                let manifest = UntrustedManifest::parse(&note).unwrap();
+                contents.2.push((manifest.claims().epoch, manifest.claims().version));
+            }
+            BundleEntry::Report { mut content, .. } => {
+                let mut bytes = Vec::new();
+                content.read_to_end(&mut bytes).unwrap();
+                contents.3.push(bytes);
+            }
+        }
+    }
+    contents
+}

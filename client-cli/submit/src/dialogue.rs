@@ -1,0 +1,275 @@
+//! The way of a report where a person is asked: what they are shown, and in what order.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use marram_crypto::{
+    codename::WordList,
+    fingerprint::Link,
+    manifest::GRACE_DAYS,
+    receipt::Receipt,
+    seal::{Draft, Target},
+};
+use marram_terminal::{
+    ask::{Ask, Question},
+    error::{fail, next_step},
+    interrupt::{self, Interrupted},
+    output::Output,
+};
+
+use crate::{
+    ReportArgs,
+    codename::{self, Chosen},
+    interview::Questionnaire,
+    organization::Organization,
+    own_questions::{Next, OwnQuestions},
+    report::{Told, attachments, content, seal},
+    review::{self, Decision},
+    screen::Screen,
+    send::{self, Sealed, Unsent},
+};
+
+/// Asks for everything, seals and sends.
+pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<()> {
+    let screen = Screen::new(out);
+    let mut ask = Ask::stdin()?;
+    welcome(screen);
+    let link = match &args.organization.link {
+        Some(link) => link.clone(),
+        None => ask_for_link(&mut ask)?,
+    };
+    let mut organization = Organization::find(out, &link, &args.organization)?;
+    organization.show(screen, language);
+    screen.blank();
+    if !ask.confirm("Is this the organization you want to write to?", true)? {
+        stopped(screen);
+        return Ok(());
+    }
+    screen.blank();
+    let chosen = codename::ask(&mut ask, screen)?;
+    let told = tell(out, &mut ask, screen, args, language, &organization, chosen);
+    if interrupt::interrupted() {
+        stopped(screen);
+    }
+    let Some(told) = told? else {
+        stopped(screen);
+        return Ok(());
+    };
+    if organization.has_closed() && args.organization.charter.is_none() {
+        out.note("A new week has begun; fetching the organization's keys again.");
+        organization = Organization::find(out, &link, &args.organization)?;
+    }
+    if !told.chosen.continues {
+        codename::show_once(
+            &mut ask,
+            screen,
+            &told.chosen.codename,
+            WordList::for_language(language),
+        )?;
+    }
+    let sealed = seal(out, &organization, &told)?;
+    if let Some(path) = &args.only_seal {
+        sealed.save(path)?;
+        sealed_not_sent(screen, path);
+    } else {
+        let Some(receipt) = send_or_save(out, &mut ask, screen, &link, args, &organization, &sealed)? else {
+            return Ok(());
+        };
+        arrived(screen, &organization, &receipt, args.receipt.is_some());
+        send::keep_receipt(out, args.receipt.as_deref(), &receipt)?;
+    }
+    leave_no_trace(&mut ask, screen)
+}
+
+/// The questions, until the submitter seals or stops.
+fn tell(
+    out: &Output,
+    ask: &mut Ask,
+    screen: Screen,
+    args: &ReportArgs,
+    language: &str,
+    organization: &Organization,
+    chosen: Chosen,
+) -> Result<Option<Told>> {
+    enum Stage {
+        Interview,
+        Own(usize),
+        Review,
+    }
+    let mut questionnaire = Questionnaire::new(out, screen, language, &organization.manifest);
+    let mut own = OwnQuestions::new(&organization.manifest.questions, language);
+    let target = Target::from(&organization.manifest);
+    let go = if args.only_seal.is_some() {
+        "Seal it into a file"
+    } else {
+        "Seal it and send it"
+    };
+    let mut stage = Stage::Interview;
+    loop {
+        stage = match stage {
+            Stage::Interview => {
+                questionnaire.ask(ask)?;
+                Stage::Own(0)
+            }
+            Stage::Own(index) if index >= own.count() => Stage::Review,
+            Stage::Own(index) => match own.ask(ask, screen, index)? {
+                Next::On => Stage::Own(index + 1),
+                Next::Back => before(&mut questionnaire, index).map_or(Stage::Interview, Stage::Own),
+            },
+            Stage::Review => {
+                let incident = questionnaire.interview().answers().to_incident()?;
+                let content = content(&incident, own.answers.clone(), chosen.continues)?;
+                let files = questionnaire.files();
+                let draft = Draft::new(&target, &chosen.codename, content.clone(), &attachments(files))?;
+                match review::review(ask, screen, &questionnaire, &own, &incident, draft.bucket(), go)? {
+                    Decision::Go => {
+                        return Ok(Some(Told {
+                            content,
+                            files: files.to_vec(),
+                            chosen,
+                        }));
+                    }
+                    Decision::Stop => return Ok(None),
+                    Decision::Back => before(&mut questionnaire, own.count()).map_or(Stage::Interview, Stage::Own),
+                }
+            }
+        };
+    }
+}
+
+/// The own question before `index`; where there is none, the interview goes back by one.
+fn before(questionnaire: &mut Questionnaire<'_>, index: usize) -> Option<usize> {
+    if index == 0 {
+        questionnaire.back();
+    }
+    index.checked_sub(1)
+}
+
+/// Sends until it has arrived, or the submitter has had enough and may save it.
+fn send_or_save(
+    out: &Output,
+    ask: &mut Ask,
+    screen: Screen,
+    link: &Link,
+    args: &ReportArgs,
+    organization: &Organization,
+    sealed: &Sealed,
+) -> Result<Option<Receipt>> {
+    loop {
+        let error = match send::send(out, link, &args.organization.online, organization, sealed) {
+            Ok(receipt) => return Ok(Some(receipt)),
+            Err(Unsent(error)) => error,
+        };
+        if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+            return Err((*interrupted).into());
+        }
+        screen.heading("Your report has not arrived");
+        screen.paragraph(&format!("{error:#}"));
+        if let Some(next) = next_step(&error) {
+            screen.paragraph(&next);
+        }
+        screen.blank();
+        if ask.confirm("Try again now?", true)? {
+            continue;
+        }
+        if !ask.confirm(
+            "Save the sealed report to a file, to send it later? Only the organization can open it, but whoever finds it \
+             sees that there is one",
+            true,
+        )? {
+            screen.paragraph("Then it is gone. Nothing was kept.");
+            return Err(error);
+        }
+        let name = format!("report-{}.age", sealed.epoch);
+        let question = Question::new("The name of the file").default(&name);
+        while let Some(path) = ask.line(&question)?.given() {
+            match sealed.save(Path::new(&path)) {
+                Ok(()) => {
+                    sealed_not_sent(screen, Path::new(&path));
+                    // The server takes a week's reports for two days longer.
+                    let last_day = sealed.epoch.closes().plus(GRACE_DAYS).minus(1);
+                    return Err(fail(
+                        "the report was not sent",
+                        format!(
+                            "by {last_day} at the latest: marram-submit send {path} LINK --epoch {}",
+                            sealed.epoch
+                        ),
+                    ));
+                }
+                Err(error) => screen.paragraph(&format!("{error:#}")),
+            }
+        }
+    }
+}
+
+fn ask_for_link(ask: &mut Ask) -> Result<Link> {
+    let question = Question::new("The organization's link").help(
+        "It begins with https:// (or http:// and a long name that ends in .onion) and ends with # and 64 letters and \
+         digits. Take it from the organization itself, or from somebody whom you trust. You can paste it here.",
+    );
+    let link = ask.parsed(&question, |typed| {
+        typed.parse::<Link>().map_err(|error| format!("{error}."))
+    })?;
+    link.given().context("a link is needed")
+}
+
+fn welcome(screen: Screen) {
+    screen.part("Marram", "");
+    screen.paragraph(
+        "You can report here what was done to you or to somebody near to you. What you write is sealed on this computer: \
+         only the caseworkers of the organization can open it, not its server, and nobody on the way.",
+    );
+    screen.blank();
+    screen.paragraph(
+        "At every question: Enter goes on or skips, < goes back, and Ctrl-C stops at once. Nothing is sent before you \
+         say so at the end, and nothing is kept on this computer.",
+    );
+    screen.blank();
+}
+
+fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept: bool) {
+    screen.part("Your report has arrived", "");
+    screen.paragraph(&format!(
+        "The server has signed a receipt for exactly this report, dated {}: it cannot lose it any more without the \
+         caseworkers noticing.{}",
+        receipt.leaf().day,
+        if kept {
+            ""
+        } else {
+            " The receipt is not kept on this computer."
+        }
+    ));
+    screen.blank();
+    screen.paragraph(&format!(
+        "It does not say that anybody has read it. {} promises an acknowledgement under your codename within {} days. If \
+         there is none by then, please report again.",
+        organization.name(),
+        organization.manifest.promise_days
+    ));
+}
+
+fn sealed_not_sent(screen: Screen, path: &Path) {
+    screen.part("Sealed, not sent", "");
+    screen.paragraph(&format!(
+        "The sealed report lies in {}. Only the organization can open it. Delete the file once it was sent.",
+        path.display()
+    ));
+}
+
+fn leave_no_trace(ask: &mut Ask, screen: Screen) -> Result<()> {
+    screen.blank();
+    screen.paragraph(
+        "This program has kept nothing. What you typed may still stand in this window, above, until it is closed; and if \
+         you typed the link as part of the command, it stands in the shell's history.",
+    );
+    screen.blank();
+    if ask.confirm("Clear this window now?", true)? && screen.clear() {
+        screen.paragraph("Cleared. You can close this window.");
+    }
+    Ok(())
+}
+
+fn stopped(screen: Screen) {
+    screen.blank();
+    screen.paragraph("Stopped. Nothing was sent, and nothing was kept.");
+}

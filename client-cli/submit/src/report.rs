@@ -1,0 +1,179 @@
+//! The way of a report, from the link to the receipt, where nothing is asked; and the sealing, which is the same for all.
+
+use std::{collections::BTreeMap, env, io::Read, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use marram_crypto::{
+    codename::WordList,
+    report::Attachment,
+    seal::{Content, Draft, SealError, Target},
+};
+use marram_incident::Incident;
+use marram_terminal::{
+    error::{ResultExt as _, usage},
+    output::Output,
+    text,
+};
+use secrecy::ExposeSecret;
+use serde_json::value::RawValue;
+
+use crate::{
+    ReportArgs,
+    attachments::Measured,
+    codename::{self, Chosen},
+    dialogue, given,
+    organization::Organization,
+    send::{self, Sealed, Unsent},
+};
+
+/// What is to be sealed, and under which codename.
+pub(crate) struct Told {
+    pub(crate) content: Content,
+    pub(crate) files: Vec<Measured>,
+    pub(crate) chosen: Chosen,
+}
+
+/// `marram-submit`
+pub(crate) fn report(out: &Output, args: &ReportArgs) -> Result<()> {
+    if args.organization.charter.is_some() && args.only_seal.is_none() {
+        return Err(usage(
+            "--charter and --manifest are for sealing without a network: name a file with --only-seal",
+        ));
+    }
+    let language = args.language.clone().unwrap_or_else(language_of_environment);
+    match &args.incident {
+        Some(incident) => given(out, args, incident, &language),
+        None => dialogue::asked(out, args, &language),
+    }
+}
+
+/// Everything from files; nothing is asked.
+fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Result<()> {
+    let link = args.organization.link.as_ref();
+    let link = link.ok_or_else(|| usage("with --incident, name the organization's link"))?;
+    let (incident, files) = given::read(out, incident, &args.attach)?;
+    let organization = Organization::find(out, link, &args.organization)?;
+    out.note(format!("reporting to {}", text::visible(organization.name())));
+    let answers = match &args.answers {
+        Some(path) => given::read_answers(path, &organization.manifest.questions)?,
+        None => [].into(),
+    };
+    let chosen = match args.follow_up_fd {
+        Some(fd) => codename::read_fd(fd)?,
+        None => codename::draw(),
+    };
+    let told = Told {
+        content: content(&incident, answers, chosen.continues)?,
+        files,
+        chosen,
+    };
+    let list = WordList::for_language(language);
+    let sealed = seal(out, &organization, &told)?;
+    let words = match args.codename_fd {
+        Some(fd) => {
+            codename::write_fd(&told.chosen.codename, list, fd)?;
+            None
+        }
+        None if told.chosen.continues => None,
+        None => Some(told.chosen.codename.words(list)),
+    };
+    let words = words.as_ref().map(ExposeSecret::expose_secret);
+    if let Some(words) = words {
+        // Before it is sent: a report whose codename nobody has cannot be answered.
+        out.line(format!("codename: {words}"));
+    }
+    let mut json = serde_json::json!({
+        "codename": words,
+        "continues": told.chosen.continues,
+        "digest": sealed.digest,
+        "size_bytes": sealed.size,
+        "epoch": sealed.epoch,
+        "attachments": told.files.len(),
+        "sent": false,
+    });
+    if let Some(path) = &args.only_seal {
+        sealed.save(path)?;
+        out.line(format!("sealed, not sent: {}", path.display()));
+        out.json(&json);
+        return Ok(());
+    }
+    match send::send(out, link, &args.organization.online, &organization, &sealed) {
+        Ok(receipt) => {
+            json["sent"] = true.into();
+            json["day"] = receipt.leaf().day.to_string().into();
+            out.line(format!(
+                "sent: {} has it, and the server's receipt is valid",
+                text::visible(organization.name())
+            ));
+            send::keep_receipt(out, args.receipt.as_deref(), &receipt)?;
+            out.json(&json);
+            Ok(())
+        }
+        Err(Unsent(error)) => {
+            if let Some(path) = &args.save_unsent {
+                sealed.save(path)?;
+                out.line(format!("not sent; sealed in {}", path.display()));
+                json["saved"] = path.display().to_string().into();
+                out.json(&json);
+            }
+            Err(error)
+        }
+    }
+}
+
+pub(crate) fn content(incident: &Incident, answers: BTreeMap<String, String>, continues: bool) -> Result<Content> {
+    Ok(Content {
+        continues,
+        answers,
+        incident: RawValue::from_string(incident.to_json()).context("the incident")?,
+    })
+}
+
+pub(crate) fn attachments(files: &[Measured]) -> Vec<Attachment> {
+    files.iter().map(|file| file.attachment).collect()
+}
+
+/// Seals into a file without a name, so that nothing is left of it when the program ends, however it ends.
+pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Result<Sealed> {
+    let target = Target::from(&organization.manifest);
+    let codename = &told.chosen.codename;
+    let draft = match Draft::new(&target, codename, told.content.clone(), &attachments(&told.files)) {
+        Err(error @ SealError::TooLarge(_)) => {
+            return Err(error).hint("leave out or shrink the largest attachment; nothing was sent");
+        }
+        draft => draft?,
+    };
+    let file = tempfile::tempfile()
+        .context("cannot make a temporary file")
+        .hint("make room, or name another folder for temporary files in the variable TMPDIR")?;
+    let progress = out.bytes("sealing", draft.bucket());
+    let mut output = std::io::BufWriter::new(progress.writer(&file));
+    let sealed = draft.seal(&mut output, |index| {
+        let file = told
+            .files
+            .get(index)
+            .ok_or_else(|| std::io::Error::other("no such file"))?;
+        file.open().map(|file| Box::new(file) as Box<dyn Read>)
+    });
+    let sealed = sealed.hint("nothing was sent; check the files that go with the report, and run this again")?;
+    drop(output);
+    progress.finish();
+    Ok(Sealed {
+        file: Arc::new(file),
+        digest: sealed.digest,
+        size: sealed.size,
+        epoch: organization.manifest.epoch,
+    })
+}
+
+/// The language that the environment names: `zh_TW.UTF-8` is `zh-TW`.
+fn language_of_environment() -> String {
+    let named = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok());
+    let tag = named.map(|value| value.split(['.', '@']).next().unwrap_or_default().replace('_', "-"));
+    tag.into_iter()
+        .find(|tag| !tag.is_empty())
+        .filter(|tag| tag != "C" && tag != "POSIX")
+        .unwrap_or_else(|| "en".to_owned())
+}

@@ -1,0 +1,190 @@
+//! Sending a sealed report, and what to do when that fails.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write as _},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use marram_crypto::{
+    bucket,
+    day::Epoch,
+    digest::{Digest, Hasher},
+    fingerprint::Link,
+    header::{self, SealedHeader},
+    receipt::{Receipt, UntrustedReceipt},
+};
+use marram_online::{
+    client::{Client, Outgoing},
+    clock::today,
+    proxy::OnlineArgs,
+    retry::retry,
+};
+use marram_terminal::{
+    error::{ResultExt as _, fail, usage},
+    files::{AtomicFile, Existing, atomic_write},
+    output::Output,
+};
+
+use crate::{SendArgs, organization::Organization};
+
+/// An answer to a report is a receipt, which is far shorter.
+const MAX_RECEIPT_LEN: u64 = 4 * 1024;
+
+/// A sealed report, ready to be sent as often as needed.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) file: Arc<File>,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) epoch: Epoch,
+}
+
+/// Why a report is not with the organization.
+#[derive(Debug)]
+pub(crate) struct Unsent(pub(crate) anyhow::Error);
+
+impl Sealed {
+    /// Writes it to a file, whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
+        io::copy(&mut self.reader(), &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+        file.flush()
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(file.commit()?)
+    }
+
+    fn reader(&self) -> At {
+        At {
+            file: Arc::clone(&self.file),
+            position: 0,
+        }
+    }
+}
+
+/// Sends it, again if the connection breaks, and verifies the receipt.
+pub(crate) fn send(
+    out: &Output,
+    link: &Link,
+    args: &OnlineArgs,
+    organization: &Organization,
+    sealed: &Sealed,
+) -> Result<Receipt, Unsent> {
+    let client = Client::new(link, args).map_err(|error| Unsent(error.explained()))?;
+    let path = format!("/v1/reports?epoch={}", sealed.epoch);
+    let sent = retry(
+        || {
+            let progress = out.bytes("sending", sealed.size);
+            let body = Outgoing(progress.reader(sealed.reader()));
+            client.post(&path, body, sealed.size, MAX_RECEIPT_LEN)
+        },
+        |error| {
+            out.note(format!(
+                "{error}; sending again (the server takes the same report only once)"
+            ));
+        },
+    );
+    let answer = sent.map_err(|error| Unsent(error.explained()))?;
+    let instance = organization.chain.instance();
+    let receipt = UntrustedReceipt::parse(&answer).and_then(|receipt| {
+        let receipt = receipt.verify(instance, &organization.manifest.log)?;
+        receipt.check_for(sealed.digest, sealed.epoch, sealed.size, today())?;
+        Ok(receipt)
+    });
+    receipt
+        .context("the server took the report, but its receipt is not valid: do not count on it having arrived")
+        .hint("send it again later; if that happens again, tell the organization by another way")
+        .map_err(Unsent)
+}
+
+/// Keeps a receipt in a file.
+pub(crate) fn keep_receipt(out: &Output, path: Option<&Path>, receipt: &Receipt) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    atomic_write(path, &receipt.to_bytes(), 0o600, Existing::Keep)
+        .context("the report has arrived, but its receipt could not be kept")?;
+    out.warning(format!(
+        "the receipt lies in {}. It shows whoever finds it that this computer sent a report, and on which day; it shows \
+         nothing of what the report says",
+        path.display()
+    ));
+    Ok(())
+}
+
+/// `marram-submit send`
+pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
+    let link = args.organization.link.as_ref();
+    let link = link.ok_or_else(|| usage("name the organization's link after the file"))?;
+    let organization = Organization::find(out, link, &args.organization)?;
+    let sealed = open(out, args, &organization)?;
+    let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
+    out.line(format!(
+        "{} has it. The server's receipt is valid.",
+        marram_terminal::text::visible(organization.name())
+    ));
+    keep_receipt(out, args.receipt.as_deref(), &receipt)?;
+    out.json(&serde_json::json!({
+        "sent": true,
+        "digest": sealed.digest,
+        "size_bytes": sealed.size,
+        "epoch": sealed.epoch,
+        "day": receipt.leaf().day,
+    }));
+    Ok(())
+}
+
+/// Opens a sealed report, after a look at whether it is one.
+fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Sealed> {
+    let path = &args.sealed;
+    let cannot = || format!("cannot read {}", path.display());
+    let file = File::open(path).with_context(cannot)?;
+    let size = file.metadata().with_context(cannot)?.len();
+    let manifest = &organization.manifest;
+    let slots = manifest.slots.len();
+    let mut start = Vec::new();
+    let longest = header::prefix_len(slots) as u64;
+    (&file).take(longest).read_to_end(&mut start).with_context(cannot)?;
+    if SealedHeader::parse(&start, slots).is_err() || !bucket::is_bucket(size, slots, manifest.limit) {
+        return Err(fail(
+            format!("{} is not a report sealed for this organization", path.display()),
+            "name a file that marram-submit has sealed",
+        ));
+    }
+    let progress = out.bytes("measuring", size);
+    let mut hasher = Hasher::new();
+    let file = Arc::new(file);
+    let mut content = progress.reader(At {
+        file: Arc::clone(&file),
+        position: 0,
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match content.read(&mut buffer).with_context(cannot)? {
+            0 => break,
+            got => hasher.update(&buffer[..got]),
+        }
+    }
+    Ok(Sealed {
+        file,
+        digest: hasher.finish(),
+        size,
+        epoch: args.epoch.unwrap_or(manifest.epoch),
+    })
+}
+
+/// Reads a file from its beginning, wherever others that read it are.
+#[derive(Debug)]
+struct At {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(buffer, self.position)?;
+        self.position += got as u64;
+        Ok(got)
+    }
+}
