@@ -236,6 +236,9 @@ fn report(out: &Output, memory: &Memory, path: &Path, bundle: &Bundle, size: u64
         "signed_until": memory.signed_until(today),
     }));
     status::warn_about_closing(out, memory, today);
+    if bundle.leaves.is_empty() && reports == 0 {
+        return;
+    }
     out.note(format!(
         "next: carry it to the offline computers, and there: {CODE}marram-casework import {}{CODE:#}",
         path.file_name().unwrap_or_default().to_string_lossy()

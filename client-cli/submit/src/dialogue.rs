@@ -13,7 +13,7 @@ use marram_crypto::{
 use marram_terminal::{
     ask::{Ask, Question},
     error::{fail, next_step},
-    interrupt::{self, Interrupted},
+    interrupt,
     output::Output,
 };
 
@@ -56,8 +56,8 @@ pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<(
         return Ok(());
     };
     if organization.has_closed() && args.organization.charter.is_none() {
-        out.note("A new week has begun; fetching the organization's keys again.");
-        organization = Organization::find(out, &link, &args.organization)?;
+        screen.paragraph("A new week has begun: the organization's keys are fetched again.");
+        organization = insist(&mut ask, screen, || Organization::find(out, &link, &args.organization))?;
     }
     if !told.chosen.continues {
         codename::show_once(
@@ -67,18 +67,23 @@ pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<(
             WordList::for_language(language),
         )?;
     }
-    let sealed = seal(out, &organization, &told)?;
-    if let Some(path) = &args.only_seal {
+    let sealed = insist(&mut ask, screen, || seal(out, &organization, &told))?;
+    let failed = if let Some(path) = &args.only_seal {
         sealed.save(path)?;
-        sealed_not_sent(screen, path);
+        sealed_not_sent(screen, path, &sealed);
+        None
     } else {
-        let Some(receipt) = send_or_save(out, &mut ask, screen, &link, args, &organization, &sealed)? else {
-            return Ok(());
-        };
-        arrived(screen, &organization, &receipt, args.receipt.is_some());
-        send::keep_receipt(out, args.receipt.as_deref(), &receipt)?;
-    }
-    leave_no_trace(&mut ask, screen)
+        match send_or_save(out, &mut ask, screen, &link, args, &organization, &sealed)? {
+            Ok(receipt) => {
+                arrived(screen, &organization, &receipt, args.receipt.is_some());
+                send::keep_receipt(out, args.receipt.as_deref(), &receipt)?;
+                None
+            }
+            Err(error) => Some(error),
+        }
+    };
+    leave_no_trace(&mut ask, screen)?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// The questions, until the submitter seals or stops.
@@ -145,7 +150,8 @@ fn before(questionnaire: &mut Questionnaire<'_>, index: usize) -> Option<usize> 
     index.checked_sub(1)
 }
 
-/// Sends until it has arrived, or the submitter has had enough and may save it.
+/// Sends until it has arrived, or the submitter has had enough and may save it. The inner error is the last thing to
+/// say then.
 fn send_or_save(
     out: &Output,
     ask: &mut Ask,
@@ -154,50 +160,61 @@ fn send_or_save(
     args: &ReportArgs,
     organization: &Organization,
     sealed: &Sealed,
-) -> Result<Option<Receipt>> {
+) -> Result<Result<Receipt, anyhow::Error>> {
     loop {
         let error = match send::send(out, link, &args.organization.online, organization, sealed) {
-            Ok(receipt) => return Ok(Some(receipt)),
+            Ok(receipt) => return Ok(Ok(receipt)),
             Err(Unsent(error)) => error,
         };
-        if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-            return Err((*interrupted).into());
-        }
+        interrupt::check()?;
         screen.heading("Your report has not arrived");
         screen.paragraph(&format!("{error:#}"));
         if let Some(next) = next_step(&error) {
-            screen.paragraph(&next);
+            screen.paragraph(&format!("What to do: {next}."));
         }
         screen.blank();
-        if ask.confirm("Try again now?", true)? {
-            continue;
+        if !ask.confirm("Try again now?", true)? {
+            break;
         }
-        if !ask.confirm(
-            "Save the sealed report to a file, to send it later? Only the organization can open it, but whoever finds it \
-             sees that there is one",
-            true,
-        )? {
-            screen.paragraph("Then it is gone. Nothing was kept.");
-            return Err(error);
-        }
-        let name = format!("report-{}.age", sealed.epoch);
-        let question = Question::new("The name of the file").default(&name);
-        while let Some(path) = ask.line(&question)?.given() {
-            match sealed.save(Path::new(&path)) {
-                Ok(()) => {
-                    sealed_not_sent(screen, Path::new(&path));
-                    // The server takes a week's reports for two days longer.
-                    let last_day = sealed.epoch.closes().plus(GRACE_DAYS).minus(1);
-                    return Err(fail(
-                        "the report was not sent",
-                        format!(
-                            "by {last_day} at the latest: marram-submit send {path} LINK --epoch {}",
-                            sealed.epoch
-                        ),
-                    ));
-                }
-                Err(error) => screen.paragraph(&format!("{error:#}")),
+    }
+    let save = "Save the sealed report to a file, to send it later? Only the organization can open it, but whoever finds \
+                the file sees that there is one.";
+    if !ask.confirm(save, true)? {
+        return Ok(Err(fail(
+            "the report was not sent",
+            "it is gone, and nothing was kept. You can report again",
+        )));
+    }
+    let name = format!("report-{}.age", sealed.epoch);
+    let question = Question::new("The name of the file").default(&name);
+    loop {
+        let path = ask.line(&question)?.given().unwrap_or_default();
+        match sealed.save(Path::new(&path)) {
+            Ok(()) => {
+                sealed_not_sent(screen, Path::new(&path), sealed);
+                return Ok(Err(fail(
+                    "the report was not sent",
+                    how_to_send(Path::new(&path), sealed),
+                )));
             }
+            Err(error) => screen.paragraph(&format!("{error:#}")),
+        }
+    }
+}
+
+/// Does something after which nobody should have to type everything again: asks whether to try once more.
+fn insist<T>(ask: &mut Ask, screen: Screen, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        interrupt::check()?;
+        screen.heading("That did not work");
+        screen.paragraph(&format!("{error:#}"));
+        screen.blank();
+        if !ask.confirm("Try again now? Otherwise your answers are lost.", true)? {
+            return Err(error);
         }
     }
 }
@@ -248,12 +265,25 @@ fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept:
     ));
 }
 
-fn sealed_not_sent(screen: Screen, path: &Path) {
+fn sealed_not_sent(screen: Screen, path: &Path, sealed: &Sealed) {
     screen.part("Sealed, not sent", "");
     screen.paragraph(&format!(
-        "The sealed report lies in {}. Only the organization can open it. Delete the file once it was sent.",
+        "The sealed report lies in {}. Only the organization can open it. Send it from here or from another computer, and \
+         delete the file once it was sent.",
         path.display()
     ));
+    screen.blank();
+    screen.paragraph(&how_to_send(path, sealed));
+}
+
+fn how_to_send(path: &Path, sealed: &Sealed) -> String {
+    // The server takes a week's reports for two days longer.
+    let last_day = sealed.epoch.closes().plus(GRACE_DAYS).minus(1);
+    format!(
+        "on {last_day} at the latest, run:\nmarram-submit send {} LINK --epoch {}",
+        path.display(),
+        sealed.epoch
+    )
 }
 
 fn leave_no_trace(ask: &mut Ask, screen: Screen) -> Result<()> {

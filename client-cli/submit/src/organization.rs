@@ -9,7 +9,7 @@ use marram_crypto::{
     note,
 };
 use marram_online::{client::Client, clock::today, error::OnlineError, retry::retry};
-use marram_terminal::{error::ResultExt as _, files, output::Output};
+use marram_terminal::{error::ResultExt as _, files, output::Output, text};
 
 use crate::{OrganizationArgs, screen::Screen};
 
@@ -142,7 +142,7 @@ impl Organization {
 fn get(out: &Output, client: &Client, path: &str, limit: u64) -> Result<Vec<u8>> {
     let answer = retry(
         || client.get(path, None, limit),
-        |error| out.note(format!("{error}; trying again")),
+        |error| out.note(text::wrap(&format!("{error}. Trying again."), out.width(), 0)),
     );
     match answer {
         Err(error) if error.status() == Some(404) => Err(error)

@@ -10,7 +10,7 @@ use marram_crypto::{
 };
 use marram_incident::Incident;
 use marram_terminal::{
-    error::{ResultExt as _, usage},
+    error::{ResultExt as _, fail, usage},
     output::Output,
     text,
 };
@@ -40,10 +40,33 @@ pub(crate) fn report(out: &Output, args: &ReportArgs) -> Result<()> {
             "--charter and --manifest are for sealing without a network: name a file with --only-seal",
         ));
     }
+    for path in [&args.only_seal, &args.save_unsent, &args.receipt]
+        .into_iter()
+        .flatten()
+    {
+        refuse_to_overwrite(path)?;
+    }
     let language = args.language.clone().unwrap_or_else(language_of_environment);
     match &args.incident {
         Some(incident) => given(out, args, incident, &language),
         None => dialogue::asked(out, args, &language),
+    }
+}
+
+/// Before anybody has typed a word, and not when there is something to lose.
+fn refuse_to_overwrite(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(fail(
+            format!("{} is already there", path.display()),
+            "name another file",
+        ));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(fail(
+            format!("{} is not a folder", folder.display()),
+            "name a file in a folder that is there",
+        )),
+        _ => Ok(()),
     }
 }
 

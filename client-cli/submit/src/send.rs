@@ -27,6 +27,7 @@ use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{AtomicFile, Existing, atomic_write},
     output::Output,
+    text,
 };
 
 use crate::{SendArgs, organization::Organization};
@@ -82,9 +83,7 @@ pub(crate) fn send(
             client.post(&path, body, sealed.size, MAX_RECEIPT_LEN)
         },
         |error| {
-            out.note(format!(
-                "{error}; sending again (the server takes the same report only once)"
-            ));
+            out.note(text::wrap(&format!("{error}. Sending again."), out.width(), 0));
         },
     );
     let answer = sent.map_err(|error| Unsent(error.explained()))?;
@@ -122,7 +121,7 @@ pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
     let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
     out.line(format!(
         "{} has it. The server's receipt is valid.",
-        marram_terminal::text::visible(organization.name())
+        text::visible(organization.name())
     ));
     keep_receipt(out, args.receipt.as_deref(), &receipt)?;
     out.json(&serde_json::json!({

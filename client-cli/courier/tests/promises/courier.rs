@@ -1,11 +1,8 @@
-//! The real program, its real home folder, and servers that are honest, broken or hostile.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod help;
+//! The commands of the courier, one promise or attack at a time.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use help::{Courier, Run, World, epoch, report};
+use crate::help::{Courier, Run, World, epoch, report};
 use marram_crypto::{
     day::Epoch,
     digest::Digest,
@@ -206,7 +203,7 @@ fn a_download_that_breaks_off_goes_on_where_it_was() {
         };
         let place: String = headers
             .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
             .collect();
         let head = format!(
             "HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n{place}\r\n",

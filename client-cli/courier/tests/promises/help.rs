@@ -21,52 +21,52 @@ use marram_online::{
 use marram_tests::organization::{Organization, rng};
 
 /// The program with a home and a working folder of its own.
-pub struct Courier {
+pub(crate) struct Courier {
     folder: tempfile::TempDir,
 }
 
 /// What came of running it.
-pub struct Run {
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     success: bool,
 }
 
 /// An organization, its server and a courier that it knows.
-pub struct World {
-    pub organization: Organization,
-    pub site: Arc<Mutex<Site>>,
-    pub server: Responder,
-    pub courier: Courier,
+pub(crate) struct World {
+    pub(crate) organization: Organization,
+    pub(crate) site: Arc<Mutex<Site>>,
+    pub(crate) server: Responder,
+    pub(crate) courier: Courier,
 }
 
 /// A bundle: index of the first leaf, number of leaves, manifests, reports.
-pub type Contents = (u64, u64, Vec<(Epoch, u32)>, Vec<Vec<u8>>);
+pub(crate) type Contents = (u64, u64, Vec<(Epoch, u32)>, Vec<Vec<u8>>);
 
 /// The epoch of today.
-pub fn epoch() -> Epoch {
+pub(crate) fn epoch() -> Epoch {
     Epoch::of(today()).unwrap()
 }
 
 /// Stands for a sealed report; couriers cannot tell. In the order of digests.
-pub fn report(n: u8) -> Vec<u8> {
+pub(crate) fn report(n: u8) -> Vec<u8> {
     // Chosen so that the order of the numbers is the order of the digests, in which bundles have them.
     let seeds = [0_u8, 2, 4, 1];
     vec![seeds[usize::from(n)]; 32 * 1024]
 }
 
 impl Courier {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
-    pub fn run(&self, args: &[&str]) -> Run {
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
         let output = Command::new(env!("CARGO_BIN_EXE_marram-courier"))
             .arg("--home")
             .arg(self.home())
@@ -82,45 +82,45 @@ impl Courier {
         }
     }
 
-    pub fn ok(&self, args: &[&str]) -> Run {
+    pub(crate) fn ok(&self, args: &[&str]) -> Run {
         self.run(args).succeeded()
     }
 }
 
 impl Run {
-    pub fn succeeded(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         assert!(self.success, "{}", self.stderr);
         self
     }
 
-    pub fn failed(&self) -> &str {
+    pub(crate) fn failed(&self) -> &str {
         assert!(!self.success, "it did not fail: {}", self.stdout);
         &self.stderr
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::hostile(|_, _| None)
     }
 
     /// Where `instead` gives a reply, it takes the place of the honest one.
-    pub fn hostile(instead: impl FnMut(&Request, &Reply) -> Option<Reply> + Send + 'static) -> Self {
+    pub(crate) fn hostile(instead: impl FnMut(&Request, &Reply) -> Option<Reply> + Send + 'static) -> Self {
         Self::made(Organization::found(), instead)
     }
 
-    pub fn of(organization: Organization, change: impl FnOnce(&mut Site)) -> Self {
+    pub(crate) fn of(organization: Organization, change: impl FnOnce(&mut Site)) -> Self {
         let world = Self::made(organization, |_, _| None);
         change(&mut world.site.lock().unwrap());
         world
     }
 
     /// The same server and courier for another organization's keys.
-    pub fn organization(self, organization: &Organization) -> Self {
+    pub(crate) fn organization(self, organization: &Organization) -> Self {
         {
             let mut site = self.site.lock().unwrap();
             site.charter = organization.chain.to_json().into_bytes();
@@ -168,41 +168,41 @@ impl World {
         }
     }
 
-    pub fn link(&self) -> String {
+    pub(crate) fn link(&self) -> String {
         self.server.link(self.organization.chain.pinned())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.courier.folder.path().join(name)
     }
 
-    pub fn add(&self, reports: &[u8]) {
+    pub(crate) fn add(&self, reports: &[u8]) {
         for n in reports {
             self.site.lock().unwrap().add(report(*n), epoch());
         }
     }
 
-    pub fn pull(&self, args: &[&str]) -> Run {
+    pub(crate) fn pull(&self, args: &[&str]) -> Run {
         self.courier.ok(&[&["--json", "pull"], args].concat())
     }
 
-    pub fn refused(&self, args: &[&str]) -> String {
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
         self.courier.run(&[&["pull"], args].concat()).failed().to_owned()
     }
 
-    pub fn refuse_everything(&self) {
+    pub(crate) fn refuse_everything(&self) {
         self.site.lock().unwrap().refuse = Some((409, "An older charter".to_owned()));
     }
 
     /// A request that only the responder's closure sees.
-    pub fn get(&self, path: &str) {
+    pub(crate) fn get(&self, path: &str) {
         let link = marram_crypto::fingerprint::Link::parse(&self.link()).unwrap();
         let client = marram_online::client::Client::new(&link, &marram_online::proxy::OnlineArgs::default()).unwrap();
         drop(client.get(path, None, 1000));
     }
 
     /// The `Range` headers of all requests for ciphertexts.
-    pub fn ranges(&self) -> Vec<String> {
+    pub(crate) fn ranges(&self) -> Vec<String> {
         let requests = self.server.requests();
         let reports = requests
             .iter()
@@ -211,11 +211,11 @@ impl World {
     }
 
     /// Files in the spool.
-    pub fn spool(&self) -> usize {
+    pub(crate) fn spool(&self) -> usize {
         fs::read_dir(self.courier.home().join("spool")).unwrap().count()
     }
 
-    pub fn bundle(&self, name: &str) -> Contents {
+    pub(crate) fn bundle(&self, name: &str) -> Contents {
         read(&self.path(name), &self.organization)
     }
 }

@@ -1,11 +1,8 @@
-//! The real program against servers that are honest, broken or hostile.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod help;
+//! Reports given as files, against servers that are honest, broken or hostile.
 
 use std::{fs, io::Read as _, process::Command, sync::mpsc};
 
-use help::{Run, SECRET, World, incident, pipe_with};
+use crate::help::{Run, SECRET, World, incident, pipe_with};
 use marram_crypto::{
     codename::Codename, day::Epoch, digest::Digest, key::SigningKey, leaf::Leaf, manifest::UntrustedManifest, receipt,
 };
@@ -494,6 +491,24 @@ fn a_report_that_is_too_large_or_not_consented_to_is_refused_before_anything_is_
             .contains("friend, news")
     );
     assert_eq!(world.server.count("POST", "/v1/reports"), 0);
+}
+
+#[test]
+fn a_file_that_would_be_overwritten_is_named_before_anything_else_happens() {
+    let world = World::new();
+    world.write("there", "precious");
+    for option in ["--only-seal", "--save-unsent", "--receipt"] {
+        let run = world.submit(&[option, "there"]);
+        assert!(run.failed().contains("there is already there"), "{}", run.stderr);
+        assert!(
+            world
+                .submit(&[option, "no/where"])
+                .failed()
+                .contains("no is not a folder")
+        );
+    }
+    assert_eq!(fs::read(world.path("there")).unwrap(), b"precious");
+    assert_eq!(world.server.requests().len(), 0);
 }
 
 #[test]

@@ -1,0 +1,5 @@
+//! What `marram-courier` promises: the real program, its real home folder, and servers of every kind.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod courier;
+mod help;

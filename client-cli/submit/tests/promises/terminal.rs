@@ -1,0 +1,265 @@
+//! A person at a terminal: the real program in a real pseudo-terminal.
+
+use std::fs;
+
+use crate::help::{SECRET, World};
+use marram_online::testing::Reply;
+use rexpect::session::{PtySession, spawn_command};
+
+/// What the program shows before it waits for an answer; answers are typed by [`Person::types`].
+struct Person {
+    pty: PtySession,
+    seen: String,
+}
+
+impl Person {
+    fn sits_down(world: &World, args: &[&str]) -> Self {
+        let mut command = world.command(args);
+        command.env("NO_COLOR", "1").env("TERM", "xterm");
+        let pty = spawn_command(command, Some(30_000)).unwrap();
+        Self {
+            pty,
+            seen: String::new(),
+        }
+    }
+
+    /// Reads up to the next prompt, however the lines are wrapped.
+    fn reads(&mut self) -> String {
+        let shown = self.pty.exp_string("\n> ").unwrap();
+        self.seen.push_str(&shown);
+        shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn types(&mut self, line: &str) {
+        self.pty.send_line(line).unwrap();
+    }
+
+    /// Goes through everything, skipping what can be skipped, up to the prompt that `until` stands in.
+    fn goes_on_until(&mut self, until: &str) -> String {
+        loop {
+            let shown = self.reads();
+            if shown.contains(until) {
+                return shown;
+            }
+            if shown.contains("tell it in your own words") {
+                self.types(SECRET);
+                self.types("");
+            } else if shown.contains("What are you to the person") {
+                self.types("2");
+            } else if shown.contains("keep this report and read it?") {
+                self.types("yes");
+            } else {
+                self.types("");
+            }
+        }
+    }
+
+    /// Keeps the codename that is on the screen, and proves it.
+    fn keeps_the_codename(&mut self) -> Vec<String> {
+        let shown = self.goes_on_until("Have you kept them?");
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        let word = |n: usize| {
+            let mut places = words.windows(2).filter(|pair| pair[0] == n.to_string());
+            places.next_back().unwrap()[1].to_owned()
+        };
+        let codename = (1..=12).map(word).collect::<Vec<_>>();
+        self.types("yes");
+        let asked = self.reads();
+        let number = asked.split("Word number ").nth(1).unwrap().split(' ').next().unwrap();
+        self.types(&codename[number.parse::<usize>().unwrap() - 1]);
+        codename
+    }
+
+    fn leaves(mut self) -> String {
+        let last = self.pty.exp_eof().unwrap();
+        self.seen
+            .push_str(&last.split_whitespace().collect::<Vec<_>>().join(" "));
+        self.seen
+    }
+}
+
+#[test]
+fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
+    let world = World::new();
+    world.write("a photo.png", b"\x89PNG\r\n\x1a\n.");
+    let mut person = Person::sits_down(&world, &[]);
+    assert!(
+        person
+            .goes_on_until("The organization's link")
+            .contains("nothing is kept")
+    );
+    person.types(&world.link());
+    let who = person.reads();
+    for said in [
+        "Who you are writing to",
+        "within 14 days",
+        "for 60 days",
+        "Call 112",
+        "Only as safe as this device",
+    ] {
+        assert!(who.contains(said), "{who}");
+    }
+    assert!(
+        !who.contains("155"),
+        "the emergency contacts of another language: {who}"
+    );
+    person.types("yes");
+    person.goes_on_until("The path of a file?");
+    assert!(person.seen.contains("part 9 of"));
+    person.types("'a photo.png'");
+    assert!(person.reads().contains("image/png"));
+    person.types("");
+    assert!(person.goes_on_until("How did you find us?").contains("2) The news"));
+    person.types("2");
+    let summary = person.goes_on_until("Seal it and send it");
+    assert!(
+        summary.contains(SECRET) && summary.contains("a photo.png") && summary.contains("The news"),
+        "{summary}"
+    );
+    person.types("1");
+    let codename = person.keeps_the_codename();
+    assert!(
+        person
+            .goes_on_until("Clear this window now?")
+            .contains("does not say that anybody has read it")
+    );
+    person.types("yes");
+    let seen = person.leaves();
+    assert!(seen.contains("\u{1b}[3J"), "the scrollback is cleared");
+
+    let (opened, attachments) = world.open(&world.received());
+    assert_eq!(attachments.0.len(), 1);
+    assert_eq!(opened.report.answers["how_found"], "news");
+    let codename = marram_crypto::codename::Codename::from_words(&codename.join(" ")).unwrap();
+    assert_eq!(opened.report.codename_key, codename.signing_key().public());
+    assert_eq!(world.left_behind(), []);
+}
+
+#[test]
+fn going_back_changes_an_answer_and_stopping_sends_nothing() {
+    let world = World::new();
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &[&link]);
+    person.goes_on_until("What are you to the person");
+    person.types("2");
+    assert!(person.reads().contains("In which language are you writing?"));
+    person.types("<");
+    assert!(person.reads().contains("What are you to the person"));
+    person.types("3");
+    person.goes_on_until("Seal it and send it");
+    person.types("2");
+    assert!(person.reads().contains("How did you find us?"));
+    person.types("<");
+    assert!(person.reads().contains("contact you in some other way?"));
+    person.types("");
+    let summary = person.goes_on_until("Seal it and send it");
+    assert!(
+        summary.contains("I saw or heard it") && !summary.contains("A member of the family"),
+        "{summary}"
+    );
+    person.types("3");
+    assert!(person.leaves().contains("Nothing was sent, and nothing was kept"));
+    assert_eq!(world.server.count("POST", "/v1/reports"), 0);
+    assert_eq!(world.left_behind(), []);
+}
+
+#[test]
+fn ctrl_c_in_the_middle_leaves_nothing() {
+    let world = World::new();
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &[&link]);
+    person.goes_on_until("Which country does the pressure come from?");
+    person.pty.send_control('c').unwrap();
+    assert!(person.leaves().contains("nothing was kept"));
+    assert_eq!(world.left_behind(), []);
+}
+
+#[test]
+fn a_report_that_cannot_be_sent_can_be_saved_and_the_codename_still_fits() {
+    let world = World::hostile(|request, _, _| {
+        (request.method == "POST").then(|| Reply::problem(403, "Closed", "come back tomorrow"))
+    });
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &[&link]);
+    person.goes_on_until("Seal it and send it");
+    person.types("1");
+    let codename = person.keeps_the_codename();
+    let failed = person.goes_on_until("Try again now?");
+    assert!(
+        failed.contains("has not arrived") && failed.contains("come back tomorrow"),
+        "{failed}"
+    );
+    person.types("no");
+    person.goes_on_until("Save the sealed report to a file");
+    person.types("yes");
+    person.goes_on_until("The name of the file");
+    person.types("saved.age");
+    person.goes_on_until("Clear this window now?");
+    person.types("no");
+    assert!(person.leaves().contains("marram-submit send saved.age LINK"));
+    let (opened, _) = world.open(&fs::read(world.path("saved.age")).unwrap());
+    let codename = marram_crypto::codename::Codename::from_words(&codename.join(" ")).unwrap();
+    assert_eq!(opened.report.codename_key, codename.signing_key().public());
+}
+
+#[test]
+fn a_file_that_vanished_does_not_cost_the_answers() {
+    let world = World::new();
+    world.write("photo.png", b"picture");
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &[&link]);
+    person.goes_on_until("The path of a file?");
+    person.types("photo.png");
+    person.goes_on_until("Seal it and send it");
+    person.types("1");
+    fs::remove_file(world.path("photo.png")).unwrap();
+    person.keeps_the_codename();
+    assert!(
+        person
+            .goes_on_until("Try again now?")
+            .contains("attachment 00 could not be read")
+    );
+    world.write("photo.png", b"picture");
+    person.types("yes");
+    person.goes_on_until("Clear this window now?");
+    person.types("no");
+    person.leaves();
+    assert_eq!(world.open(&world.received()).1.0, [b"picture"]);
+}
+
+#[test]
+fn a_follow_up_is_asked_for_its_words_and_continues_the_report() {
+    let world = World::new();
+    let first = world.submit(&[]).succeeded();
+    let one = world.open(&world.received()).0;
+    world.site.lock().unwrap().reports.clear();
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &[&link]);
+    person.goes_on_until("Have you reported to this organization before");
+    person.types("yes");
+    person.goes_on_until("The twelve words");
+    person.types("abandon abandon abandon");
+    assert!(person.reads().contains("a codename has 12 words, these are 3"));
+    person.types(first.json()["codename"].as_str().unwrap());
+    person.goes_on_until("Seal it and send it");
+    person.types("1");
+    person.goes_on_until("Clear this window now?");
+    person.types("yes");
+    assert!(!person.leaves().contains("Your codename"));
+    let two = world.open(&world.received()).0;
+    two.report.follows(&one.report).unwrap();
+}
+
+#[test]
+fn another_organization_is_refused_before_a_single_question() {
+    let world = World::new();
+    let mut link = world.link();
+    let last = link.pop().unwrap();
+    link.push(if last == '0' { '1' } else { '0' });
+    let person = Person::sits_down(&world, &[&link]);
+    let seen = person.leaves();
+    assert!(
+        seen.contains("THIS IS NOT THE ORGANIZATION") && !seen.contains("\n> "),
+        "{seen}"
+    );
+}
