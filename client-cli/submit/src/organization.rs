@@ -93,14 +93,14 @@ impl Organization {
         screen.field(
             "answers",
             &format!(
-                "you should find an acknowledgement under your codename within {} days",
+                "promised within {} days, under your codename; this version of the program cannot fetch them yet",
                 self.manifest.promise_days
             ),
         );
         screen.field(
             "kept",
             &format!(
-                "the server keeps your sealed report for {} days",
+                "your sealed report is to stay on the server for {} days",
                 self.manifest.retention_days
             ),
         );
@@ -145,7 +145,8 @@ fn get(out: &Output, client: &Client, path: &str, limit: u64) -> Result<Vec<u8>>
         |error| out.note(text::wrap(&format!("{error}. Trying again."), out.width(), 0)),
     );
     match answer {
-        Err(error) if error.status() == Some(404) => Err(error)
+        // 503 for the manifest is the server's word for "none is valid today".
+        Err(error) if matches!((path, error.status()), (_, Some(404)) | ("/v1/manifest", Some(503))) => Err(error)
             .context("this server has no charter, or no keys for this week")
             .hint("nothing about you was sent. Tell the organization that nobody can report at the moment"),
         answer => answer.map_err(OnlineError::explained),

@@ -119,25 +119,18 @@ fn report(error: &anyhow::Error, json: bool) {
         output::stderr_line(format_args!("{}", output::safe_json(&value.to_string())));
         return;
     }
-    let (style, dim) = (output::ERROR, output::DIM);
-    output::stderr_line(format_args!(
-        "{style}error:{style:#} {}",
-        indented(causes.first().map_or("", |first| first))
-    ));
+    output::stderr_labelled(
+        output::ERROR,
+        "error:",
+        0,
+        causes.first().map_or("", |first| first.trim_end()),
+    );
     for cause in because {
-        output::stderr_line(format_args!("  {dim}because{dim:#} {}", indented(cause)));
+        output::stderr_labelled(output::DIM, "because", 2, cause.trim_end());
     }
     if let Some(next) = next {
-        let style = output::GOOD;
-        output::stderr_line(format_args!(
-            "{style}next:{style:#} {}",
-            indented(&text::visible_lines(&next))
-        ));
+        output::stderr_labelled(output::GOOD, "next:", 0, text::visible_lines(&next).trim_end());
     }
-}
-
-fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n    ")
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {

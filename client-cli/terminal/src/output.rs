@@ -121,7 +121,7 @@ impl Output {
             return self.line(format_args!("  {name}: {value}"));
         }
         // Wrapped as a whole, so that a long value goes on under its name; then the name gets its style.
-        let whole = text::wrap(&format!("{name}: {}", text::isolate(&value)), self.width(), 2);
+        let whole = text::wrap_hanging(&format!("{name}: {}", text::isolate(&value)), self.width(), 2, 4);
         let styled = whole.replacen(&format!("{name}:"), &format!("{DIM}{name}:{DIM:#}"), 1);
         self.line(styled);
     }
@@ -163,14 +163,7 @@ impl Output {
                 safe_json(&serde_json::json!({"warning": text.to_string()}).to_string())
             ));
         } else {
-            let mut whole = format!("warning: {text}");
-            if io::stderr().is_terminal() {
-                whole = text::wrap(&whole, self.width(), 0);
-            }
-            stderr_line(format_args!(
-                "{}",
-                whole.replacen("warning:", &format!("{WARNING}warning:{WARNING:#}"), 1)
-            ));
+            stderr_labelled(WARNING, "warning:", 0, &text.to_string());
         }
     }
 
@@ -240,6 +233,25 @@ pub(crate) fn safe_json(json: &str) -> String {
         }
     }
     safe
+}
+
+/// A word in its style and what it is about, on stderr; wrapped where a person watches.
+pub(crate) fn stderr_labelled(style: Style, label: &str, indent: usize, about: &str) {
+    let margin = " ".repeat(indent);
+    let whole = if io::stderr().is_terminal() {
+        text::wrap_hanging(
+            &format!("{label} {about}"),
+            terminal_width(&io::stderr()),
+            indent,
+            indent + 4,
+        )
+    } else {
+        format!("{margin}{label} {}", about.replace('\n', &format!("\n{margin}    ")))
+    };
+    stderr_line(format_args!(
+        "{}",
+        whole.replacen(label, &format!("{style}{label}{style:#}"), 1)
+    ));
 }
 
 /// One line on stderr.

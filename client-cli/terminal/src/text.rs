@@ -108,10 +108,15 @@ pub fn truncate(text: &str, max: usize) -> String {
 /// Breaks a text into lines of at most `columns`, each after `indent` spaces; existing line ends stay. Chinese and
 /// Tibetan, which have no spaces, break by UAX 14. Does not make anything visible.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
-    let margin = " ".repeat(indent);
-    let options = textwrap::Options::new(columns.max(indent + 8))
-        .initial_indent(&margin)
-        .subsequent_indent(&margin)
+    wrap_hanging(text, columns, indent, indent)
+}
+
+/// As [`wrap`], with another indent for the first line.
+pub(crate) fn wrap_hanging(text: &str, columns: usize, first: usize, rest: usize) -> String {
+    let (initial, subsequent) = (" ".repeat(first), " ".repeat(rest));
+    let options = textwrap::Options::new(columns.max(first.max(rest) + 8))
+        .initial_indent(&initial)
+        .subsequent_indent(&subsequent)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     let lines = textwrap::wrap(text, options);
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
