@@ -282,19 +282,42 @@ impl UntrustedNote {
     /// The distinct keys of `trusted` that have signed.
     ///
     /// # Errors
-    /// [`NoteError::BadSignature`] if a line claims one of these keys and does not verify; [`NoteError::UnknownType`]
-    /// and [`NoteError::UnknownVersion`].
+    /// [`NoteError::BadSignature`] if a line claims one of these keys, which no line before it was by, and does not
+    /// verify; [`NoteError::UnknownType`] and [`NoteError::UnknownVersion`].
     pub fn signers(&self, trusted: &[PublicKey]) -> Result<BTreeSet<PublicKey>, NoteError> {
         let kind = self.note_type()?;
+        let trusted: Vec<_> = trusted.iter().map(|key| (key_id(key), key)).collect();
         let mut signers = BTreeSet::new();
         for line in self.signatures.iter().filter(|line| line.name() == KEY_NAME) {
-            // Key ids have 32 bits: two trusted keys may share one, and the line is good if either verifies.
-            let mut claimed = trusted.iter().filter(|key| key_id(key) == line.id()).peekable();
+            // Key ids have 32 bits: two trusted keys may share one, and the line is good if either verifies. One that
+            // has signed already is not verified again, so that a note costs no more verifications than it has keys
+            // and bad lines, of which the first ends it.
+            let mut claimed = trusted
+                .iter()
+                .filter(|(id, _)| *id == line.id())
+                .map(|(_, key)| *key)
+                .peekable();
             let Some(&first) = claimed.peek() else { continue };
-            let signer = claimed.find(|key| key.verifies(self.text.as_bytes(), line.signature()));
+            let mut new = claimed.filter(|key| !signers.contains(*key)).peekable();
+            if new.peek().is_none() {
+                continue;
+            }
+            let signer = new.find(|key| key.verifies(self.text.as_bytes(), line.signature()));
             signers.insert(*signer.ok_or(NoteError::BadSignature(Box::new(*first), kind))?);
         }
         Ok(signers)
+    }
+
+    /// Drops every signature line but one valid line of each of `keys`: what a server stores and serves holds nothing
+    /// that anybody could have added on the way.
+    pub fn keep_only(&mut self, keys: &[PublicKey]) {
+        let line_of = |key: &PublicKey| {
+            let mut lines = self.claims_of(key);
+            lines
+                .find(|line| key.verifies(self.text.as_bytes(), line.signature()))
+                .cloned()
+        };
+        self.signatures = keys.iter().filter_map(line_of).collect();
     }
 
     /// The body, if this is a note of this type and instance that at least `threshold` different keys of `trusted` have

@@ -55,7 +55,7 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     run(&cli.output, |out| {
-        hardening::harden();
+        hardening::harden().warn_of_swap(out);
         hardening::deny_network()?;
         let context = Context {
             out,

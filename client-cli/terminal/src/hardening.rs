@@ -13,6 +13,8 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+use crate::output::Output;
+
 /// What of [`harden`] the system granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hardening {
@@ -46,6 +48,23 @@ pub fn harden() -> Hardening {
         not_dumpable,
         memory_locked,
     }
+}
+
+impl Hardening {
+    /// Warns if what this program holds in memory may reach a disk as swap.
+    pub fn warn_of_swap(&self, out: &Output) {
+        if !self.memory_locked && swaps_to_disk(&std::fs::read_to_string("/proc/swaps").unwrap_or_default()) {
+            out.warning(
+                "this computer may write what is in memory to its disk (swap). Turn swap off (swapoff -a), or make sure \
+                 that it is encrypted",
+            );
+        }
+    }
+}
+
+/// Whether a table of `/proc/swaps` has more than compressed memory in it.
+fn swaps_to_disk(table: &str) -> bool {
+    table.lines().skip(1).any(|line| !line.starts_with("/dev/zram"))
 }
 
 /// Why the network could not be denied.
@@ -94,4 +113,20 @@ pub fn deny_network() -> Result<(), HardeningError> {
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, TargetArch::try_from(ARCH)?)?;
     let program = BpfProgram::try_from(filter)?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swap_on_a_disk_is_told_from_compressed_memory_and_from_none() {
+        let head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        assert!(!swaps_to_disk(""));
+        assert!(!swaps_to_disk(head));
+        assert!(!swaps_to_disk(&format!("{head}/dev/zram0 partition 4194300 0 100\n")));
+        assert!(swaps_to_disk(&format!(
+            "{head}/dev/zram0 partition 1 0 100\n/swapfile file 2097148 0 -2\n"
+        )));
+    }
 }

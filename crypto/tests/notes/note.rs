@@ -254,3 +254,40 @@ fn two_trusted_keys_that_share_a_key_id_both_count_and_neither_spoils_the_other(
         );
     }
 }
+
+#[test]
+fn a_key_that_signed_a_hundred_times_is_verified_once_and_kept_once() {
+    let keys = keys();
+    let note = signed(order(), &keys[..2]);
+    let text = String::from_utf8(note.to_bytes()).unwrap();
+    let (body, lines) = text.rsplit_once("\n\n").unwrap();
+    let (first, second) = lines.trim_end().split_once('\n').unwrap();
+    // A line that claims a key which has signed already is passed over, whatever it holds.
+    let damaged = first.replace(&first[20..24], "AAAA");
+    assert_ne!(damaged, first);
+    let crowded = format!(
+        "{body}\n\n{first}\n{damaged}\n{second}\n{}",
+        format!("{first}\n").repeat(97)
+    );
+    let mut crowded = UntrustedNote::parse(crowded.as_bytes()).unwrap();
+    assert_eq!(crowded.signers(&publics(&keys)).unwrap().len(), 2);
+    crowded.keep_only(&publics(&keys));
+    assert!(crowded == note, "one line of each key that signed, and nothing else");
+}
+
+#[test]
+fn what_anybody_could_have_added_is_not_kept() {
+    let keys = keys();
+    let mut note = signed(order(), &keys);
+    let junk = format!("— {} {}\n", "x".repeat(1000), "A".repeat(92));
+    let with_junk = [note.to_bytes(), junk.into_bytes()].concat();
+    let mut junked = UntrustedNote::parse(&with_junk).unwrap();
+    junked.keep_only(&publics(&keys[..3]));
+    assert_eq!(
+        junked.signers(&publics(&keys)).unwrap(),
+        publics(&keys[..3]).into_iter().collect()
+    );
+    assert!(junked.to_bytes().len() < note.to_bytes().len());
+    note.keep_only(&[]);
+    assert!(note.signers(&publics(&keys)).unwrap().is_empty());
+}
