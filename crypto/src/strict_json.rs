@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// Parses `text`, an object, as the record `T`. Records within `T` need [`objects`] or [`Object`].
+/// Parses `text`, an object, as the record `T`. Lists of records within `T` need [`objects`].
 ///
 /// # Errors
 /// serde's error with line and column: malformed JSON, a key that stands twice, nesting deeper than 128 levels, another
