@@ -465,6 +465,27 @@ mod tests {
         assert!(identity(2).unwrap(&stanza).is_none());
     }
 
+    /// Held for every other implementation.
+    #[test]
+    fn vector_of_a_stanza() {
+        let recipient = identity(1).recipient();
+        let stanza = recipient.wrap(&FileKey::new(Box::new([9; FILE_KEY_BYTES]))).unwrap();
+        let text = format!(
+            "-> {STANZA_TAG} {}\n{}\n",
+            stanza.args[0],
+            BASE64_STANDARD_NO_PAD.encode(&stanza.body)
+        );
+        let digest = |bytes: &[u8]| crate::digest::Digest::of(bytes).to_string();
+        assert_eq!(
+            digest(recipient.as_bytes().as_slice()),
+            "f37b99b2db732a7df55f61fa442606133b1aeea462df9f8225fb5c82674523db"
+        );
+        assert_eq!(
+            digest(text.as_bytes()),
+            "677dad818ab09cc2486e99a70387b902f81765c7ac60d3da4230ff4574ccb04e"
+        );
+    }
+
     #[test]
     fn secrets_do_not_show_in_debug() {
         let identity = identity(1);
