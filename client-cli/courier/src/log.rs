@@ -1,8 +1,9 @@
 //! The server's log against what this courier remembers of it.
 //!
-//! A log only grows. The courier remembers every leaf it was ever shown, asks for the last of them again together with
-//! the new ones, and compares: a server that forgets a report, or puts another in its place, is caught. With `--all` it
-//! compares all of them. (The caseworkers' program accounts for every leaf on its own; this is the earlier alarm.)
+//! A log only grows. The courier remembers every leaf it was ever shown, and compares those that it asks for again: each
+//! time the last 1,000, in the same answer as the new ones, and with `--all` every one. So each pull catches a server
+//! that forgets reports at the end or changes recent ones; one that changes an older report and keeps the length is
+//! caught by `--all`. (The caseworkers' program accounts for every leaf on its own; this is the earlier alarm.)
 
 use anyhow::Result;
 use marram_crypto::leaf::Leaf;
@@ -10,8 +11,8 @@ use marram_terminal::interrupt;
 
 use crate::server::LEAVES_PER_PAGE;
 
-/// How many known leaves are asked for again.
-const OVERLAP: usize = 1_000;
+/// How many known leaves are asked for again without `--all`.
+pub(crate) const OVERLAP: usize = 1_000;
 /// Most leaves that are kept: 400 MB of them.
 const MAX_LEAVES: usize = 10_000_000;
 
@@ -144,6 +145,21 @@ mod tests {
             extended(5_000, false, &leaves(10)),
             Err(LogError::RolledBack { seen: 5_000, .. })
         ));
+    }
+
+    #[test]
+    fn an_old_leaf_that_changed_is_caught_by_all_and_the_last_thousand_by_every_pull() {
+        let changed = |index: usize| {
+            let mut server = leaves(20_000);
+            server[index].log2_size = 16;
+            server
+        };
+        let first = 20_000 - OVERLAP;
+        let forked = |index| Err(LogError::Forked { index });
+        assert_eq!(extended(20_000, false, &changed(first)), forked(first));
+        assert_eq!(extended(20_000, true, &changed(first - 1)), forked(first - 1));
+        // What the help says is not compared without --all.
+        extended(20_000, false, &changed(first - 1)).unwrap();
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! It runs on an ordinary online computer, unattended if one likes. What it holds is worth little to a thief: a key that
 //! may read ciphertext from the server, the public texts of the organization, and ciphertext on its way. What it
-//! remembers is worth something to the organization: a server that shows one courier another past than before is caught.
+//! remembers is worth something to the organization: a server that shows one courier another past than before is caught,
+//! at once if it is recent or shorter, by `pull --all` however old it is.
 
 mod bundle;
 mod key;
@@ -58,7 +59,8 @@ struct PullArgs {
     /// The bundle to write; there must be no such file yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Everything since the beginning, not only what is new
+    /// Everything since the beginning, not only what is new; and compare the server's whole log with what was seen
+    /// before, not only the last 1,000 reports of it
     #[arg(long)]
     all: bool,
 }

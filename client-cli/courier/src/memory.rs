@@ -41,7 +41,10 @@ const MANIFESTS: &str = "manifests";
 const SPOOL: &str = "spool";
 /// 10 million leaves.
 const MAX_LEAVES_LEN: u64 = 410_000_000;
+/// Several times what [`MAX_MISSING`] digests need, so that whatever was written can be read.
 const MAX_STATE_LEN: u64 = 64 * 1024 * 1024;
+/// Most reports that are asked for again each time: a log of a million leaves without reports must not fill the home.
+pub(crate) const MAX_MISSING: usize = 100_000;
 
 /// What is remembered.
 #[derive(Debug)]
@@ -63,8 +66,19 @@ pub(crate) struct State {
     pub(crate) position: usize,
     /// Day of the last finished bundle.
     pub(crate) last_bundle: Option<Day>,
-    /// Reports of the log that the server did not give when asked; asked for again each time.
+    /// Reports of the log that the server did not give when asked; asked for again each time. At most [`MAX_MISSING`].
     pub(crate) missing: BTreeSet<Digest>,
+}
+
+impl State {
+    /// Remembers which reports the server did not give: those remembered before first, so that new ones do not displace
+    /// them. How many there was no room for.
+    pub(crate) fn remember_missing(&mut self, missing: &BTreeSet<Digest>) -> usize {
+        let known = self.missing.intersection(missing);
+        let new = missing.difference(&self.missing);
+        self.missing = known.chain(new).take(MAX_MISSING).copied().collect();
+        missing.len() - self.missing.len()
+    }
 }
 
 /// A manifest that contradicts one seen before.
@@ -211,11 +225,17 @@ impl Memory {
         versions.last().map(|((_, version), _)| *version)
     }
 
-    /// Takes over every manifest that the server shows of the epochs from `from` on, or none of them.
-    pub(crate) fn accept_manifests(&mut self, from: Epoch, today: Day, offered: Vec<Manifest>) -> Result<()> {
+    /// Takes over the manifests that the server shows of the epochs from `from` on, but for those that contradict what
+    /// was seen; what does is given back.
+    pub(crate) fn accept_manifests(
+        &mut self,
+        from: Epoch,
+        today: Day,
+        offered: Vec<Manifest>,
+    ) -> Result<Vec<MemoryError>> {
+        let mut contradictions = Vec::new();
         let mut highest: BTreeMap<Epoch, u32> = BTreeMap::new();
         for manifest in &offered {
-            self.check(manifest).hint(MemoryError::NEXT)?;
             let version = highest.entry(manifest.epoch).or_default();
             *version = manifest.version.max(*version);
         }
@@ -224,13 +244,21 @@ impl Memory {
         for epoch in self.manifests.range((still_used, 0)..).map(|((epoch, _), _)| *epoch) {
             let (seen, offered) = (self.highest(epoch).unwrap_or(0), highest.get(&epoch).copied());
             if offered < Some(seen) {
-                return Err(MemoryError::Rollback { epoch, seen, offered }).hint(MemoryError::NEXT);
+                let rollback = MemoryError::Rollback { epoch, seen, offered };
+                // An epoch with several versions comes by several times, one after the other.
+                if contradictions.last() != Some(&rollback) {
+                    contradictions.push(rollback);
+                }
             }
         }
         for manifest in offered {
-            self.remember(manifest)?;
+            // Against what this answer itself has shown before, too.
+            match self.check(&manifest) {
+                Ok(()) => self.remember(manifest)?,
+                Err(equivocation) => contradictions.push(equivocation),
+            }
         }
-        Ok(())
+        Ok(contradictions)
     }
 
     /// Keeps a manifest that was checked.
@@ -308,4 +336,38 @@ fn read(home: &Home, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
 
 fn shown(version: Option<u32>) -> String {
     version.map_or_else(|| "none".to_owned(), |version| format!("version {version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn digests(numbers: std::ops::Range<usize>) -> BTreeSet<Digest> {
+        numbers.map(|n| Digest::of(&n.to_be_bytes())).collect()
+    }
+
+    #[test]
+    fn what_is_remembered_as_missing_is_bounded_and_can_always_be_read_again() {
+        let mut state = State {
+            // The longest that a command line can bring.
+            link: Some("x".repeat(128 * 1024)),
+            position: usize::MAX,
+            last_bundle: Some(Day::from_number(20_700).unwrap()),
+            missing: BTreeSet::new(),
+        };
+        assert_eq!(state.remember_missing(&digests(0..10)), 0);
+        assert_eq!(state.remember_missing(&digests(5..MAX_MISSING + 12)), 7);
+        assert_eq!(state.missing.len(), MAX_MISSING);
+        assert!(
+            state.missing.is_superset(&digests(5..10)),
+            "a known one is not displaced by new ones"
+        );
+        assert!(
+            state.missing.is_disjoint(&digests(0..5)),
+            "what came is missing no more"
+        );
+        assert!((serde_json::to_vec_pretty(&state).unwrap().len() as u64) < MAX_STATE_LEN);
+    }
 }

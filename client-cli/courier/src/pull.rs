@@ -3,7 +3,12 @@
 //! The position in the log moves on only when the bundle is whole and has its name. Whatever breaks before that, the
 //! next run finds what came so far in the spool and goes on from there.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 use marram_crypto::{
@@ -18,6 +23,7 @@ use marram_terminal::{
     error::{ResultExt as _, fail},
     home::HomeArgs,
     output::{CODE, Output},
+    text,
 };
 
 use crate::{
@@ -25,7 +31,7 @@ use crate::{
     bundle::Bundle,
     key, log,
     log::LogError,
-    memory::Memory,
+    memory::{MAX_MISSING, Memory, MemoryError},
     server::{Server, Signer},
     spool::{Fetched, Spool},
     status,
@@ -34,9 +40,22 @@ use crate::{
 /// What was left out of a bundle.
 #[derive(Default)]
 struct LeftOut {
-    gone: Vec<Digest>,
-    damaged: Vec<Digest>,
+    gone: BTreeSet<Digest>,
+    damaged: BTreeSet<Digest>,
+    /// How many of them will not be asked for again.
+    forgotten: usize,
 }
+
+/// What was wrong with the server's list of manifests; none of it was taken over.
+struct Refused {
+    /// Those that the keyholders did not sign: how many.
+    foreign: usize,
+    /// Those that contradict what was seen before.
+    contradictions: Vec<MemoryError>,
+}
+
+/// Most of a kind that are named one by one: a hostile server can make up any number.
+const NAMED: usize = 20;
 
 /// `marram-courier pull`
 pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()> {
@@ -59,10 +78,10 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
     let leaves = memory.leaves[start.min(memory.leaves.len())..].to_vec();
     let wanted = wanted(&memory, &leaves, today);
     let from = first_epoch(wanted.values().chain(&leaves), today);
-    follow_manifests(&mut memory, &server, signer, &chain, from, today)?;
+    let refused = follow_manifests(out, &mut memory, &server, signer, &chain, from, today)?;
 
     let spool = Spool::new(memory.spool()?);
-    let left_out = fetch(out, &memory, &server, signer, &spool, &wanted)?;
+    let mut left_out = fetch(out, &memory, &server, signer, &spool, &wanted)?;
     let bundle = Bundle {
         start: start as u64,
         leaves,
@@ -76,11 +95,21 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
 
     memory.state.position = memory.leaves.len();
     memory.state.last_bundle = Some(today);
-    memory.state.missing = left_out.gone.iter().chain(&left_out.damaged).copied().collect();
+    left_out.forgotten = memory.state.remember_missing(&(&left_out.gone | &left_out.damaged));
     memory.save_state()?;
     spool.empty()?;
-    report(out, &memory, &args.out, &bundle, size, &left_out);
-    Ok(())
+    report(out, &memory, &args.out, &bundle, size, &left_out, &refused);
+    alarm(refused.contradictions)
+}
+
+/// The end of a pull that has brought what there is, from a server that contradicts itself.
+fn alarm(contradictions: Vec<MemoryError>) -> Result<()> {
+    match contradictions.into_iter().next() {
+        Some(first) => Err(first)
+            .context("the bundle is whole, but the server's manifests contradict what it showed before")
+            .hint(MemoryError::NEXT),
+        None => Ok(()),
+    }
 }
 
 fn refuse_to_overwrite(path: &Path) -> Result<()> {
@@ -107,25 +136,54 @@ fn follow_log(memory: &mut Memory, server: &Server<'_>, signer: Signer<'_>, all:
     memory.save_leaves()
 }
 
+/// One bad manifest does not keep the reports from the caseworkers: it is named, and left out.
 fn follow_manifests(
+    out: &Output,
     memory: &mut Memory,
     server: &Server<'_>,
     signer: Signer<'_>,
     chain: &CharterChain,
     from: Epoch,
     today: Day,
-) -> Result<()> {
-    let offered = server.manifests(signer, from)?;
-    let verified = offered.into_iter().map(|manifest| {
-        let epoch = manifest.claims().epoch;
-        // Also those of an older charter: reports were sealed under them.
-        let verified = manifest.verify_for_opening(chain);
-        verified.with_context(|| format!("the server shows a manifest of epoch {epoch} that is not the keyholders'"))
-    });
-    let verified = verified
-        .collect::<Result<_>>()
-        .hint("nothing of it was taken over. Tell the keyholders and the operator of the server")?;
-    memory.accept_manifests(from, today, verified)
+) -> Result<Refused> {
+    let mut verified = Vec::new();
+    let mut foreign = Vec::new();
+    for manifest in server.manifests(signer, from)? {
+        match manifest {
+            Err(error) => foreign.push(format!("the server shows a manifest that is none: {error}")),
+            Ok(manifest) => {
+                let epoch = manifest.claims().epoch;
+                // Also those of an older charter: reports were sealed under them.
+                match manifest.verify_for_opening(chain) {
+                    Ok(manifest) => verified.push(manifest),
+                    Err(error) => foreign.push(format!(
+                        "the server shows a manifest of epoch {epoch} that is not the keyholders': {error}"
+                    )),
+                }
+            }
+        }
+    }
+    warn_of_each(out, &foreign, "more manifests that are not the keyholders'");
+    if !foreign.is_empty() {
+        out.warning("those manifests were left out. Tell the keyholders and the operator of the server");
+    }
+    let contradictions = memory.accept_manifests(from, today, verified)?;
+    warn_of_each(out, &contradictions, "more contradictions among the manifests");
+    Ok(Refused {
+        foreign: foreign.len(),
+        contradictions,
+    })
+}
+
+fn warn_of_each<T: Display>(out: &Output, what: impl IntoIterator<Item = T>, others: &str) {
+    let mut what = what.into_iter();
+    for named in what.by_ref().take(NAMED) {
+        out.warning(text::visible_lines(&named.to_string()));
+    }
+    let rest = what.count();
+    if rest > 0 {
+        out.warning(format!("and {rest} {others}"));
+    }
 }
 
 /// The reports to fetch: those of the new leaves, and those that the server did not give before and may still have.
@@ -185,15 +243,23 @@ fn fetch(
         };
         match fetched.hint("what came so far is kept: run the same command again to go on")? {
             Fetched::Here => {}
-            Fetched::Gone => left_out.gone.push(leaf.digest),
-            Fetched::Damaged => left_out.damaged.push(leaf.digest),
+            Fetched::Gone => drop(left_out.gone.insert(leaf.digest)),
+            Fetched::Damaged => drop(left_out.damaged.insert(leaf.digest)),
         }
     }
     progress.finish();
     Ok(left_out)
 }
 
-fn report(out: &Output, memory: &Memory, path: &Path, bundle: &Bundle, size: u64, left_out: &LeftOut) {
+fn report(
+    out: &Output,
+    memory: &Memory,
+    path: &Path,
+    bundle: &Bundle,
+    size: u64,
+    left_out: &LeftOut,
+    refused: &Refused,
+) {
     let today = today();
     let reports = bundle.reports.len();
     let name = path.display();
@@ -208,15 +274,22 @@ fn report(out: &Output, memory: &Memory, path: &Path, bundle: &Bundle, size: u64
             human_size(size)
         ),
     });
-    for digest in &left_out.gone {
-        out.warning(format!(
-            "the server does not have report {digest} any more, though its log names it; it is not in the bundle"
-        ));
-    }
-    for digest in &left_out.damaged {
-        out.warning(format!(
+    let gone = left_out.gone.iter().map(|digest| {
+        format!("the server does not have report {digest} any more, though its log names it; it is not in the bundle")
+    });
+    warn_of_each(out, gone, "more reports that it does not have");
+    let damaged = left_out.damaged.iter().map(|digest| {
+        format!(
             "what the server gives for report {digest} is not that report (its digest or size differs); it is not in \
              the bundle"
+        )
+    });
+    warn_of_each(out, damaged, "more that are not the report that the log names");
+    if left_out.forgotten > 0 {
+        out.warning(format!(
+            "the log names more reports without giving them than this courier remembers ({MAX_MISSING}): {} of them are \
+             asked for again by pull --all only. No honest server does this: tell the keyholders and the operator",
+            left_out.forgotten
         ));
     }
     if !left_out.gone.is_empty() || !left_out.damaged.is_empty() {
@@ -233,6 +306,9 @@ fn report(out: &Output, memory: &Memory, path: &Path, bundle: &Bundle, size: u64
         "position": memory.state.position,
         "gone": left_out.gone,
         "damaged": left_out.damaged,
+        "forgotten": left_out.forgotten,
+        "refused_manifests": refused.foreign,
+        "contradictions": refused.contradictions.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "signed_until": memory.signed_until(today),
     }));
     status::warn_about_closing(out, memory, today);

@@ -10,7 +10,7 @@ use marram_crypto::{
     instance::InstanceId,
     key::SigningKey,
     leaf::Leaf,
-    manifest::UntrustedManifest,
+    manifest::{ManifestError, UntrustedManifest},
 };
 use marram_online::{
     client::{Client, Download},
@@ -77,8 +77,12 @@ impl<'a> Server<'a> {
             .with_context(|| format!("the server's answer to GET {path} is no list of leaves"))
     }
 
-    /// Every manifest of the epochs from `from` on.
-    pub(crate) fn manifests(&self, signer: Signer<'_>, from: Epoch) -> Result<Vec<UntrustedManifest>> {
+    /// Every manifest of the epochs from `from` on, each as the server shows it: one that is none does not hide the others.
+    pub(crate) fn manifests(
+        &self,
+        signer: Signer<'_>,
+        from: Epoch,
+    ) -> Result<Vec<Result<UntrustedManifest, ManifestError>>> {
         let path = format!("/v1/log/manifests?from={from}");
         let json = self.get(signer, &path, MAX_MANIFESTS_LEN)?;
         let notes: Vec<String> = serde_json::from_slice(&json)
@@ -86,9 +90,7 @@ impl<'a> Server<'a> {
             .filter(|notes: &Vec<String>| notes.len() <= MAX_MANIFESTS)
             .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))?;
         let manifests = notes.iter().map(|note| UntrustedManifest::parse(note.as_bytes()));
-        manifests
-            .collect::<Result<_, _>>()
-            .context("the server shows a manifest that is none")
+        Ok(manifests.collect())
     }
 
     /// Begins to receive a ciphertext.

@@ -14,7 +14,7 @@ use marram_terminal::{
     output::{CODE, Output},
 };
 
-use crate::{key, memory::Memory};
+use crate::{key, log::OVERLAP, memory::Memory};
 
 /// `marram-courier status`
 pub(crate) fn status(out: &Output, home: &HomeArgs) -> Result<()> {
@@ -42,6 +42,10 @@ pub(crate) fn status(out: &Output, home: &HomeArgs) -> Result<()> {
         }
         out.heading("Log");
         out.field("reports seen", memory.leaves.len());
+        out.field(
+            "compared",
+            format!("the last {OVERLAP} by each pull, every one by pull --all"),
+        );
         out.field("not in a bundle yet", new);
         out.field(
             "last bundle",
@@ -88,7 +92,7 @@ pub(crate) fn status(out: &Output, home: &HomeArgs) -> Result<()> {
     Ok(())
 }
 
-/// Warns 30, 14 and 3 days before the last signed manifest closes.
+/// A note from 30 days before the last signed manifest closes, a warning from 14, an urgent one from 3.
 pub(crate) fn warn_about_closing(out: &Output, memory: &Memory, today: Day) {
     let until = memory.signed_until(today);
     let Some(warning) = closing_warning(until.unwrap_or(today), today) else {
@@ -96,12 +100,17 @@ pub(crate) fn warn_about_closing(out: &Output, memory: &Memory, today: Day) {
     };
     let days = warning.days_left;
     let next = "the keyholders sign the next ones (marram-keyholder issue), and marram-courier publish puts them on the server";
-    out.warning(match warning.level {
+    let said = match warning.level {
         Level::Closed => format!("no manifest is valid today: nobody can report. Urgent: {next}"),
         Level::Urgent => format!("manifests are signed for {days} more days only. Urgent, today: {next}"),
         Level::Warning => format!("manifests are signed for {days} more days. This week: {next}"),
-        Level::Notice => format!("manifests are signed for {days} more days. Plan the next signing: {next}"),
-    });
+        Level::Notice => {
+            return out.note(format!(
+                "manifests are signed for {days} more days. Plan the next signing: {next}"
+            ));
+        }
+    };
+    out.warning(said);
 }
 
 fn waiting(memory: &Memory) -> usize {

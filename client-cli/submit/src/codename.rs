@@ -95,11 +95,12 @@ pub(crate) fn show_once(ask: &mut Ask, screen: Screen, codename: &Codename, list
     loop {
         screen.part("Your codename", "");
         screen.paragraph(
-            "These twelve words are your only way to find our answer or to add something later. We do not have them, and \
-             nobody can give them to you again.\n\n\
+            "With these twelve words you can add something to this report later. Answers will hang under them, too; this \
+             version of the program cannot fetch answers yet. The organization does not have the words, and nobody can \
+             give them to you again.\n\n\
              Write them on paper, in this order, or learn them by heart. Keep the paper where nobody looks. Take no photo, \
-             and store them in no device, this one or another: whoever finds them can read our answers, and knows that \
-             you wrote.",
+             and store them in no device, this one or another: whoever finds them knows that you wrote, and can write, \
+             and one day read answers, in your place.",
         );
         screen.blank();
         screen.plain(&table(&codename.words(list)));

@@ -238,8 +238,9 @@ fn welcome(screen: Screen) {
     );
     screen.blank();
     screen.paragraph(
-        "At every question: Enter goes on or skips, < goes back, and Ctrl-C stops at once. Nothing is sent before you \
-         say so at the end, and nothing is kept on this computer.",
+        "Enter goes on or skips, < goes back, ? helps, where the line under a question says so; Ctrl-C stops at once. \
+         Nothing that you write is sent before you say so at the end, and nothing is kept on this computer unless you \
+         ask for it.",
     );
     screen.blank();
 }
@@ -247,8 +248,9 @@ fn welcome(screen: Screen) {
 fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept: bool) {
     screen.part("Your report has arrived", "");
     screen.paragraph(&format!(
-        "The server has signed a receipt for exactly this report, dated {}: it cannot lose it any more without the \
-         caseworkers noticing.{}",
+        "On {} the server has signed, with the key that the organization has named for it, that it took exactly this \
+         report. That proves what was promised. It does not prove that the report reaches the caseworkers, and it does \
+         not say that anybody has read it.{}",
         receipt.leaf().day,
         if kept {
             ""
@@ -258,8 +260,9 @@ fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept:
     ));
     screen.blank();
     screen.paragraph(&format!(
-        "It does not say that anybody has read it. {} promises an acknowledgement under your codename within {} days. If \
-         there is none by then, please report again.",
+        "Keep your twelve words. {} promises an acknowledgement within {} days, and it will hang under them; this version \
+         of the program cannot fetch answers yet, so that you see none does not mean that there is none. To add \
+         something, report to the same link again and give the words.",
         organization.name(),
         organization.manifest.promise_days
     ));
@@ -289,7 +292,7 @@ fn how_to_send(path: &Path, sealed: &Sealed) -> String {
 fn leave_no_trace(ask: &mut Ask, screen: Screen) -> Result<()> {
     screen.blank();
     screen.paragraph(
-        "This program has kept nothing. What you typed may still stand in this window, above, until it is closed; and if \
+        "This program has kept nothing, but for a file that you asked it to write. What you typed may still stand in this window, above, until it is closed; and if \
          you typed the link as part of the command, it stands in the shell's history.",
     );
     screen.blank();

@@ -19,6 +19,8 @@ use crate::{
 
 /// Longest part of a long text in bytes; a text has as many parts as one likes.
 const PART_BYTES: usize = 200_000;
+/// The notice that answers wait under the codename, which is ahead of this program.
+const ANSWERS_WAIT: &str = "contact.board";
 
 /// An interview that is going on.
 pub(crate) struct Questionnaire<'a> {
@@ -111,6 +113,10 @@ impl<'a> Questionnaire<'a> {
         if let Some(help) = &prompt.help {
             self.screen.paragraph(help);
         }
+        if prompt.key == ANSWERS_WAIT {
+            self.screen
+                .paragraph("This version of the program cannot fetch answers yet.");
+        }
         match prompt.input {
             Input::Notice => self.notice(ask),
             Input::Files => self.ask_for_files(ask),
@@ -119,7 +125,10 @@ impl<'a> Questionnaire<'a> {
     }
 
     fn notice(&mut self, ask: &mut Ask) -> Result<Next> {
-        let question = Question::new("Go on?").default("yes").back();
+        let question = Question::new("When you have read this:")
+            .default("yes")
+            .enter("to go on")
+            .back();
         let read = ask.parsed(&question, |said| match said.to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err("Press Enter to go on, < to go back, or Ctrl-C to stop: nothing is kept then.".to_owned()),

@@ -22,14 +22,14 @@ pub(crate) struct Organization {
     pub(crate) manifest: Manifest,
 }
 
-const DO_NOT_GO_ON: &str = "do not go on. Nothing about you was sent. Either the link was changed on its way to you, or \
+const DO_NOT_GO_ON: &str = "do not go on. Nothing of your report was sent. Either the link was changed on its way to you, or \
     somebody stands between you and the organization and shows you keys of their own, to read what you write. Compare \
     the link, letter by letter, with one from another place: the organization's own paper, a phone call, somebody who \
     has it from them. Then try from another network, or through Tor (--proxy)";
-const WRONG_KEYS: &str = "do not go on. Nothing about you was sent. What the server shows is not what the organization's \
+const WRONG_KEYS: &str = "do not go on. Nothing of your report was sent. What the server shows is not what the organization's \
     keyholders have signed. Tell the organization, by another way than this server";
 const OLD_KEYS: &str = "look at this computer's date first. If it is right, do not go on: the server shows keys that are \
-    no longer valid, or not yet. Nothing about you was sent. Tell the organization, or try again tomorrow";
+    no longer valid, or not yet. Nothing of your report was sent. Tell the organization, or try again tomorrow";
 
 impl Organization {
     /// Reads the organization from files, or asks its server.
@@ -100,14 +100,16 @@ impl Organization {
         screen.field(
             "kept",
             &format!(
-                "your sealed report is to stay on the server for {} days",
+                "your sealed report is to stay on the server for {} days; this version of the server deletes nothing \
+                 on its own, so it may stay longer",
                 self.manifest.retention_days
             ),
         );
         screen.blank();
         screen.paragraph(
-            "Your link is right: everything this server shows is signed by the organization that the link names. If you \
-             have its digits from another place (paper, a call), compare them:",
+            "The keys and promises above are signed by the organization that your link names. Whether the link itself is \
+             the right one, only you can tell: if you have the organization's digits from another place (paper, a call), \
+             compare them:",
         );
         screen.blank();
         for row in Digits::of(&charter.fingerprint()).groups().chunks(4) {

@@ -125,7 +125,7 @@ fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Re
             json["sent"] = true.into();
             json["day"] = receipt.leaf().day.to_string().into();
             out.line(format!(
-                "sent: {} has it, and the server's receipt is valid",
+                "sent: the server of {} has taken it, and its receipt is valid",
                 text::visible(organization.name())
             ));
             send::keep_receipt(out, args.receipt.as_deref(), &receipt)?;

@@ -120,7 +120,7 @@ pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
     let sealed = open(out, args, &organization)?;
     let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
     out.line(format!(
-        "{} has it. The server's receipt is valid.",
+        "sent: the server of {} has taken it, and its receipt is valid",
         text::visible(organization.name())
     ));
     keep_receipt(out, args.receipt.as_deref(), &receipt)?;

@@ -134,7 +134,7 @@ fn a_fork_of_the_charter_is_refused_by_name() {
 }
 
 #[test]
-fn manifests_that_go_back_or_say_two_things_are_refused_by_name() {
+fn manifests_that_go_back_or_say_two_things_are_refused_by_name_and_the_reports_still_come() {
     let world = World::new();
     let draft = world.organization.draft(epoch(), 1 << 20);
     let version = |version: u32, promise_days: u32| {
@@ -150,27 +150,29 @@ fn manifests_that_go_back_or_say_two_things_are_refused_by_name() {
     world.pull(&["--link", &world.link(), "--out", "1.tar"]);
     assert_eq!(world.bundle("1.tar").2, [(epoch(), 1), (epoch(), 2)]);
 
-    show(vec![version(1, 14)]);
-    let refused = world.refused(&["--out", "2.tar"]);
-    assert!(
-        refused.contains("rollback: version 2") && refused.contains("version 1 is shown now"),
-        "{refused}"
-    );
-    show(vec![]);
-    let refused = world.refused(&["--out", "2.tar"]);
-    assert!(
-        refused.contains("rollback: version 2") && refused.contains("none is shown now"),
-        "{refused}"
-    );
-    show(vec![version(1, 14), version(2, 15)]);
-    let refused = world.refused(&["--out", "2.tar"]);
-    assert!(refused.contains("equivocation: version 2"), "{refused}");
+    for (n, shown, name) in [
+        (2, vec![version(1, 14)], "rollback: version 2 of the manifest"),
+        (3, vec![version(1, 14)], "version 1 is shown now"),
+        (4, vec![], "none is shown now"),
+        (5, vec![version(1, 14), version(2, 15)], "equivocation: version 2"),
+        // What is right beside it is taken over.
+        (6, vec![version(2, 15), version(3, 14)], "equivocation: version 2"),
+    ] {
+        show(shown);
+        let bundle = format!("{n}.tar");
+        let refused = world.refused(&["--out", &bundle]);
+        assert!(refused.contains("error:") && refused.contains(name), "{refused}");
+        assert!(refused.contains("Tell the keyholders at once"), "{refused}");
+        // The reports reach the caseworkers all the same, with the manifests that were seen first.
+        assert_eq!(world.bundle(&bundle).2[..2], [(epoch(), 1), (epoch(), 2)]);
+    }
     show(vec![version(1, 14), version(2, 14), version(3, 14)]);
-    world.pull(&["--out", "2.tar"]);
+    world.pull(&["--out", "7.tar"]);
+    assert_eq!(world.bundle("7.tar").2.len(), 3);
 }
 
 #[test]
-fn a_manifest_with_one_signature_or_of_another_instance_is_refused() {
+fn a_manifest_with_one_signature_or_of_another_instance_is_left_out_by_name_and_ends_nothing() {
     let world = World::new();
     let draft = world.organization.draft(epoch(), 1 << 20);
     let mut once = UntrustedManifest::from_note(draft.to_note().unwrap()).unwrap();
@@ -178,15 +180,42 @@ fn a_manifest_with_one_signature_or_of_another_instance_is_refused() {
     let other = Organization::found();
     let foreign = other.signed(&other.draft(epoch(), 1 << 20));
     let charter = world.site.lock().unwrap().charter.clone();
-    for (manifest, name) in [
-        (once.note().to_bytes(), "signed by 1 of the keys that count, and 2"),
-        (foreign.to_bytes(), "do not use it"),
-        (charter, "is none"),
+    let honest = world.site.lock().unwrap().manifests[0].clone();
+    world.add(&[1]);
+    for (n, manifest, name) in [
+        (1, once.note().to_bytes(), "signed by 1 of the keys that count, and 2"),
+        (2, foreign.to_bytes(), "do not use it"),
+        (3, charter, "is none"),
     ] {
-        world.site.lock().unwrap().manifests = vec![manifest];
-        let refused = world.refused(&["--link", &world.link(), "--out", "1.tar"]);
-        assert!(refused.contains(name), "{refused}");
+        world.site.lock().unwrap().manifests = vec![manifest, honest.clone()];
+        let bundle = format!("{n}.tar");
+        let run = world.pull(&["--link", &world.link(), "--out", &bundle, "--all"]);
+        assert!(
+            run.stderr.contains("warning") && run.stderr.contains(name),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.json()["refused_manifests"], 1);
+        assert_eq!(world.bundle(&bundle), (0, 1, vec![(epoch(), 1)], vec![report(1)]));
     }
+}
+
+#[test]
+fn a_log_of_more_missing_reports_than_are_remembered_does_not_lock_the_home() {
+    let world = World::new();
+    let leaf = |n: u32| Leaf {
+        digest: Digest::of(&n.to_be_bytes()),
+        epoch: epoch(),
+        day: today(),
+        log2_size: 63,
+    };
+    world.site.lock().unwrap().leaves = (0..100_005).map(leaf).collect();
+    let run = world.pull(&["--link", &world.link(), "--out", "1.tar"]);
+    assert_eq!(run.json()["forgotten"], 5);
+    assert!(run.stderr.contains("No honest server does this"), "{}", run.stderr);
+    assert!(run.stderr.lines().count() < 50, "not every one of them is named");
+    let status = world.courier.ok(&["--json", "status"]).json();
+    assert_eq!(status["missing"].as_array().unwrap().len(), 100_000);
 }
 
 #[test]
@@ -450,6 +479,10 @@ fn status_counts_the_days_that_are_signed_without_a_gap() {
         let pulled = world.pull(&["--link", &world.link(), "--out", "1.tar"]);
         let status = world.courier.ok(&["--json", "status"]);
         assert_eq!(status.json()["signed_until"], pulled.json()["signed_until"]);
+        let quiet = world.courier.ok(&["--quiet", "status"]).stderr;
+        assert_eq!(quiet.contains("warning:"), status.stderr.contains("warning"), "{quiet}");
+        let said = world.courier.ok(&["status"]).stderr;
+        assert_eq!(said.contains("Plan the next signing"), epochs.len() == 4, "{said}");
         (status.json()["signed_until"].clone(), status.stderr)
     };
     let day = |n: u32| serde_json::json!(epoch().plus(n).closes());
@@ -462,6 +495,9 @@ fn status_counts_the_days_that_are_signed_without_a_gap() {
     );
     let (with_gap, _) = until(&[0, 1, 3]);
     assert_eq!(with_gap, day(1));
+    // 22 to 28 days: something to plan, not to be warned of.
+    let (four, warning) = until(&[0, 1, 2, 3]);
+    assert!(four == day(3) && !warning.contains("warning"), "{warning}");
     let (six, warning) = until(&[0, 1, 2, 3, 4, 5]);
     assert!(six == day(5) && !warning.contains("warning"), "{warning}");
 }

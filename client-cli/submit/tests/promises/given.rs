@@ -118,7 +118,7 @@ fn another_organization_behind_the_link_is_refused_loudly() {
     for said in [
         "THIS IS NOT THE ORGANIZATION",
         "do not go on",
-        "Nothing about you was sent",
+        "Nothing of your report was sent",
         "from another place",
     ] {
         assert!(run.failed().contains(said), "{}", run.stderr);
@@ -173,7 +173,7 @@ fn manifests_that_are_closed_early_half_signed_or_foreign_are_refused_by_name() 
         world.site.lock().unwrap().manifest = manifest;
         let run = world.submit(&[]);
         assert!(run.failed().contains(said), "{said}: {}", run.stderr);
-        assert!(run.stderr.contains("Nothing about you was sent"), "{}", run.stderr);
+        assert!(run.stderr.contains("Nothing of your report was sent"), "{}", run.stderr);
     }
     assert_eq!(world.server.count("POST", "/v1/reports"), 0);
 }

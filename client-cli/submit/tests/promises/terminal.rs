@@ -57,6 +57,10 @@ impl Person {
     /// Keeps the codename that is on the screen, and proves it.
     fn keeps_the_codename(&mut self) -> Vec<String> {
         let shown = self.goes_on_until("Have you kept them?");
+        assert!(
+            shown.contains("cannot fetch answers yet") && !shown.contains("our answers"),
+            "{shown}"
+        );
         let words: Vec<&str> = shown.split_whitespace().collect();
         let word = |n: usize| {
             let mut places = words.windows(2).filter(|pair| pair[0] == n.to_string());
@@ -93,7 +97,7 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
     for said in [
         "Who you are writing to",
         "within 14 days",
-        "for 60 days",
+        "for 60 days; this version of the server deletes nothing on its own",
         "Call 112",
         "Only as safe as this device",
     ] {
@@ -104,10 +108,15 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
         "the emergency contacts of another language: {who}"
     );
     person.types("yes");
+    person.goes_on_until("When you have read this: (Enter to go on, < to go back)");
+    person.types("");
     person.goes_on_until("The path of a file?");
     assert!(person.seen.contains("part 9 of"));
     person.types("'a photo.png'");
     assert!(person.reads().contains("image/png"));
+    person.types("");
+    let board = person.goes_on_until("Our answers wait for you");
+    assert!(board.contains("cannot fetch answers yet"), "{board}");
     person.types("");
     assert!(person.goes_on_until("How did you find us?").contains("2) The news"));
     person.types("2");
@@ -118,11 +127,18 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
     );
     person.types("1");
     let codename = person.keeps_the_codename();
-    assert!(
-        person
-            .goes_on_until("Clear this window now?")
-            .contains("does not say that anybody has read it")
-    );
+    let arrived = person.goes_on_until("Clear this window now?");
+    for said in [
+        "it took exactly this report",
+        "does not say that anybody has read it",
+        "Keep your twelve words",
+        "cannot fetch answers yet",
+    ] {
+        assert!(arrived.contains(said), "{said}: {arrived}");
+    }
+    for promise in ["cannot lose", "report again"] {
+        assert!(!arrived.contains(promise), "{promise}: {arrived}");
+    }
     person.types("yes");
     let seen = person.leaves();
     assert!(seen.contains("\u{1b}[3J"), "the scrollback is cleared");

@@ -33,6 +33,7 @@ pub struct Question<'a> {
     text: &'a str,
     help: Option<&'a str>,
     pub(super) default: Option<&'a str>,
+    enter: Option<&'a str>,
     pub(super) skippable: bool,
     pub(super) back: bool,
     pub(super) max_bytes: Option<usize>,
@@ -45,6 +46,7 @@ impl<'a> Question<'a> {
             text,
             help: None,
             default: None,
+            enter: None,
             skippable: false,
             back: false,
             max_bytes: None,
@@ -65,6 +67,15 @@ impl<'a> Question<'a> {
     pub fn default(self, default: &'a str) -> Self {
         Self {
             default: Some(default),
+            ..self
+        }
+    }
+
+    /// What Enter does, in words, where the default would read oddly: `to go on` shows `Enter to go on`.
+    #[must_use]
+    pub fn enter(self, enter: &'a str) -> Self {
+        Self {
+            enter: Some(enter),
             ..self
         }
     }
@@ -102,10 +113,19 @@ impl<'a> Question<'a> {
             let lines = text::wrap(&text::isolate(&text::visible(choice.text)), width, 6);
             say(&format!("  {number:>2}) {}", lines.trim_start()));
         }
-        let enter = match self.default {
-            Some(default) => Some(format!("Enter for {}", text::visible(default))),
-            None if self.skippable => Some("Enter to skip".to_owned()),
-            None => None,
+        let ways = self.ways(choices, ending);
+        if !ways.is_empty() {
+            say(&format!("{DIM}({ways}){DIM:#}"));
+        }
+    }
+
+    /// What can be typed beside an answer.
+    fn ways(&self, choices: &[Choice<'_>], ending: Option<&str>) -> String {
+        let enter = match (self.default, self.enter) {
+            (Some(_), Some(enter)) => Some(format!("Enter {}", text::visible(enter))),
+            (Some(default), None) => Some(format!("Enter for {}", text::visible(default))),
+            (None, enter) if self.skippable => Some(format!("Enter {}", text::visible(enter.unwrap_or("to skip")))),
+            (None, _) => None,
         };
         let help = self.help.is_some() || choices.iter().any(|choice| choice.help.is_some());
         let ways: Vec<&str> = [
@@ -117,9 +137,7 @@ impl<'a> Question<'a> {
         .into_iter()
         .flatten()
         .collect();
-        if !ways.is_empty() {
-            say(&format!("{DIM}({}){DIM:#}", ways.join(", ")));
-        }
+        ways.join(", ")
     }
 
     /// Prints what `?` asks for.
@@ -165,4 +183,27 @@ fn width() -> usize {
 
 pub(super) fn say(text: &str) {
     output::stderr_line(format_args!("{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ways_to_answer_say_what_enter_does_and_only_what_is_offered() {
+        let ways = |question: Question<'_>| question.ways(&[], None);
+        assert_eq!(ways(Question::new("?")), "");
+        assert_eq!(ways(Question::new("?").default("yes")), "Enter for yes");
+        assert_eq!(
+            ways(Question::new("?").default("yes").enter("to go on").back()),
+            "Enter to go on, < to go back"
+        );
+        assert_eq!(
+            ways(Question::new("?").skippable().help("h")),
+            "Enter to skip, ? for help"
+        );
+        assert_eq!(ways(Question::new("?").skippable().enter("to end")), "Enter to end");
+        // Enter answers nothing here, whatever it is called.
+        assert_eq!(ways(Question::new("?").enter("to go on")), "");
+    }
 }
