@@ -5,13 +5,14 @@
 //! *not* encrypted and are therefore kept in memory. There is no write-ahead log: one program works in the casebook at a time,
 //! and a casebook of one file is easier to back up whole. What is deleted is overwritten (`secure_delete`).
 //!
-//! A file for each of the things in it: [`charter`] (with the manifests), [`enrolments`], [`leaves`], [`reports`] and
-//! [`attachments`]; the tables stand in `casebook/schema.sql`.
+//! A file for each of the things in it: [`charter`] (with the manifests), [`enrolments`], [`leaves`], [`outcomes`],
+//! [`reports`] and [`attachments`]; the tables stand in `casebook/schema.sql`.
 
 pub mod attachments;
 pub mod charter;
 pub mod enrolments;
 pub mod leaves;
+pub mod outcomes;
 pub mod reports;
 
 use std::{

@@ -4,14 +4,14 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::DirBuilderExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use marram_crypto::{digest::Hasher, report::Report};
 use marram_terminal::{
     error::{ResultExt as _, fail},
-    files::{AtomicFile, Existing},
+    files::{self, AtomicFile, Existing},
     interrupt,
     output::{Output, WARNING},
     text,
@@ -20,6 +20,8 @@ use serde_json::json;
 
 use crate::{show, unlock::Unlocked};
 
+/// How names of unfinished files begin and end; [`AtomicFile`] gives them.
+const PARTIAL: (&str, &str) = (".marram-", ".partial");
 /// Longest file name in bytes, its number included: below every file system's 255, with room for a suffix.
 const MAX_NAME_BYTES: usize = 120;
 /// An extension longer than this is none.
@@ -52,6 +54,18 @@ pub fn extract(args: &ExtractArgs, unlocked: &Unlocked, out: &Output) -> anyhow:
             .mode(0o700)
             .create(&args.to)
             .with_context(|| format!("cannot make the folder {}", args.to.display()))?;
+    }
+    let swept = if report.attachments.is_empty() {
+        Vec::new()
+    } else {
+        sweep(&args.to)?
+    };
+    if !swept.is_empty() {
+        out.warning(format!(
+            "an earlier extract was cut off; what it had left in {} is removed: {}",
+            args.to.display(),
+            text::visible(&swept.join(", "))
+        ));
     }
     let mut written = Vec::new();
     let total = report.attachments.iter().map(|attachment| attachment.size_bytes).sum();
@@ -92,14 +106,30 @@ pub fn extract(args: &ExtractArgs, unlocked: &Unlocked, out: &Output) -> anyhow:
              without a network, as in Qubes or Tails), never by double-click on this computer."
         ));
     }
-    let files: Vec<_> = written
+    let listed: Vec<_> = written
         .iter()
         .map(|(name, attachment)| {
             json!({"name": name, "sha256": attachment.sha256, "size_bytes": attachment.size_bytes})
         })
         .collect();
-    out.json(&json!({ "report": args.id, "folder": args.to, "files": files }));
+    out.json(&json!({ "report": args.id, "folder": args.to, "files": listed, "swept": swept }));
     Ok(())
+}
+
+/// Removes what an extract that was killed left half written: plaintext that nobody would look for. Gives the names.
+fn sweep(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let cannot = || format!("cannot read the folder {}", folder.display());
+    let mut swept = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_partial = name.starts_with(PARTIAL.0) && name.ends_with(PARTIAL.1);
+        if is_partial && entry.file_type().with_context(cannot)?.is_file() {
+            files::destroy(&entry.path())?;
+            swept.push(name);
+        }
+    }
+    Ok(swept)
 }
 
 /// A file name that cannot leave its folder, hide, or read as another: the number, then what is harmless of the name

@@ -1,8 +1,8 @@
 //! `import`: from a courier's bundle to the casebook.
 //!
 //! Nothing in a bundle is believed for being in it. The charter must be the one that was compared at enrolment or extend
-//! it; manifests are verified by their signatures, and leaves by their order; a report counts only if a leaf promised
-//! exactly its bytes. A report is kept whole or not at all: its attachments are written in the transaction that ends when
+//! it; manifests are verified by their signatures. Leaves are verified by nothing yet: what contradicts them is named, and
+//! keeps no report out whose bytes are those of its digest. A report is kept whole or not at all: its attachments are written in the transaction that ends when
 //! the last byte has authenticated. So an import can be interrupted anywhere and repeated at any time.
 
 mod body;
@@ -38,7 +38,7 @@ use self::{
     reports::Candidate,
     summary::{Line, Summary},
 };
-use crate::{outcome::Outcome, unlock::Unlocked};
+use crate::{casebook::outcomes::Decided, outcome::Outcome, unlock::Unlocked};
 
 /// Outcomes that are noted together, so that noise costs no disk write each.
 const PENDING: usize = 256;
@@ -54,13 +54,18 @@ pub struct ImportArgs {
 /// Imports bundles, one after the other.
 ///
 /// # Errors
-/// For a bundle that is damaged, of another organization, or forked; what came before the fault is kept.
+/// For a bundle that is damaged or of another organization; what came before the fault is kept. And, when everything is
+/// imported, for what shows that somebody attacks, so that no script overlooks it.
 pub fn import(args: &ImportArgs, unlocked: &mut Unlocked, out: &Output) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     let mut result = Ok(());
+    let mut alarms = BTreeMap::new();
     for path in &args.bundles {
         let (summary, imported) = import_one(path, unlocked, out);
         summary.print(out);
+        for (name, count) in &summary.alarms {
+            *alarms.entry(name.clone()).or_insert(0) += count;
+        }
         summaries.push(summary);
         if imported.is_err() {
             result = imported.with_context(|| format!("the import of {} ended early", path.display()));
@@ -68,7 +73,18 @@ pub fn import(args: &ImportArgs, unlocked: &mut Unlocked, out: &Output) -> anyho
         }
     }
     out.json(&json!({ "bundles": summaries }));
-    result
+    result?;
+    if alarms.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = alarms.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+    Err(fail(
+        format!(
+            "the import is complete, and everything that opens was kept; but somebody attacks, or makes grave mistakes: {}",
+            named.join(", ")
+        ),
+        "read what is said of each above, keep the bundles as evidence, and tell the keyholders; importing again is safe",
+    ))
 }
 
 fn import_one(path: &Path, unlocked: &mut Unlocked, out: &Output) -> (Summary, anyhow::Result<()>) {
@@ -93,16 +109,11 @@ struct Importer<'a> {
     /// The highest version of each epoch's manifest before this bundle.
     highest: HashMap<Epoch, u32>,
     /// How each epoch's reports are opened, or why they are not.
-    candidates: HashMap<Epoch, Rc<Result<Candidate, Outcome>>>,
+    candidates: HashMap<Epoch, Rc<Result<Vec<Candidate>, Outcome>>>,
+    /// Epochs whose keys are here, newest first.
+    with_keys: Vec<Epoch>,
     /// Outcomes that are not in the casebook yet.
-    pending: Vec<Pending>,
-}
-
-struct Pending {
-    index: u64,
-    outcome: Outcome,
-    detail: Option<String>,
-    report: Option<i64>,
+    pending: Vec<Decided>,
 }
 
 impl<'a> Importer<'a> {
@@ -111,6 +122,7 @@ impl<'a> Importer<'a> {
         let enrolments = unlocked.casebook.enrolments(chain.instance())?;
         let pairs = enrolments.iter().flat_map(|enrolment| &enrolment.pairs);
         let own = pairs.map(|(epoch, pair)| (*epoch, pair.recipient.clone())).collect();
+        let with_keys = unlocked.epochs.list()?.into_iter().rev().collect();
         Ok(Self {
             unlocked,
             summary,
@@ -118,6 +130,7 @@ impl<'a> Importer<'a> {
             own,
             highest: HashMap::new(),
             candidates: HashMap::new(),
+            with_keys,
             pending: Vec::new(),
         })
     }
@@ -156,10 +169,10 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Notes what became of a leaf's report, now or together with others.
-    fn note(&mut self, pending: Pending, line: Line) -> anyhow::Result<()> {
+    /// Notes what became of a report, now or together with others.
+    fn note(&mut self, decided: Decided, line: Line) -> anyhow::Result<()> {
         self.summary.add(line);
-        self.pending.push(pending);
+        self.pending.push(decided);
         if self.pending.len() >= PENDING {
             self.note_pending()?;
         }
@@ -171,14 +184,8 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         let changes = self.unlocked.casebook.change()?;
-        for Pending {
-            index,
-            outcome,
-            detail,
-            report,
-        } in self.pending.drain(..)
-        {
-            changes.set_outcome(index, outcome, detail.as_deref(), report)?;
+        for decided in self.pending.drain(..) {
+            changes.set_outcome(&decided)?;
         }
         Ok(changes.commit()?)
     }

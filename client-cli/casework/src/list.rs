@@ -51,6 +51,8 @@ pub(crate) fn to_json(listed: &Listed) -> Value {
         "first_report": listed.first_report,
         "readable": !listed.unreadable,
         "repeats": listed.repeats,
+        "in_log": listed.in_log,
+        "relabelled": listed.relabelled,
     })
 }
 
@@ -63,7 +65,7 @@ fn cells(listed: &Listed) -> [String; 6] {
     let files = Some(listed.attachments).filter(|count| *count > 0);
     [
         listed.id.to_string(),
-        listed.day.to_string(),
+        listed.day.map(|day| day.to_string()).unwrap_or_default(),
         what.to_owned(),
         short(&listed.methods),
         files.map(|count| count.to_string()).unwrap_or_default(),

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn work(cli: &Cli, out: &Output) -> anyhow::Result<()> {
-    hardening::harden();
+    hardening::harden().warn_of_swap(out);
     hardening::deny_network()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = Day::from_unix_seconds(

@@ -1,4 +1,4 @@
-//! What became of a leaf's report when a bundle was imported.
+//! What became of a report when a bundle was imported.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Outcome {
     AnotherManifest,
     /// Without the shape of a sealed report.
     NotASealedReport,
-    /// The bundle's bytes are not those that the log promised.
+    /// The bundle's bytes are not those of the digest that they are named by.
     Swapped,
     /// No manifest of its epoch is known here.
     NoManifest,
@@ -39,13 +39,11 @@ pub enum Outcome {
     KeyUnreadable,
     /// A leaf without a report: not in any bundle so far.
     Withheld,
-    /// A report without a leaf: no log promised it.
-    UnknownLeaf,
 }
 
 impl Outcome {
     /// Every outcome, in the order in which a summary shows them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Opened,
         Self::Repeat,
         Self::NotForMe,
@@ -62,7 +60,6 @@ impl Outcome {
         Self::KeyDestroyed,
         Self::KeyUnreadable,
         Self::Withheld,
-        Self::UnknownLeaf,
     ];
 
     /// Its name in the casebook and in JSON.
@@ -84,7 +81,6 @@ impl Outcome {
             Self::KeyDestroyed => "key_destroyed",
             Self::KeyUnreadable => "key_unreadable",
             Self::Withheld => "withheld",
-            Self::UnknownLeaf => "unknown_leaf",
         }
     }
 
@@ -98,10 +94,10 @@ impl Outcome {
         self.as_str().replace('_', " ")
     }
 
-    /// Whether trying again could not change it: the bytes are those of the leaf, and one of my keys has opened them.
+    /// Whether trying again could not change it: the bytes are those of their digest, and one of my keys has opened them.
     ///
-    /// [`Outcome::NotForMe`] is not: whoever kept the manifest of a neighbouring epoch back could otherwise make a report
-    /// be passed over for good.
+    /// [`Outcome::NotForMe`] and [`Outcome::NotASealedReport`] are not: whoever kept a manifest back could otherwise make
+    /// a report be passed over for good.
     pub const fn is_final(self) -> bool {
         matches!(
             self,
@@ -112,7 +108,6 @@ impl Outcome {
                 | Self::Forged
                 | Self::AnotherInstance
                 | Self::AnotherEpoch
-                | Self::NotASealedReport
         )
     }
 
@@ -131,11 +126,16 @@ impl Outcome {
 
     /// Whether it says more than `later` would: that my key does not fit is not taken back for want of a key.
     pub const fn outweighs(self, later: Self) -> bool {
-        matches!(self, Self::NotForMe)
+        matches!(self, Self::NotForMe | Self::NotASealedReport)
             && matches!(
                 later,
                 Self::NoManifest | Self::NoSlot | Self::KeyDestroyed | Self::KeyUnreadable
             )
+    }
+
+    /// Whether it shows that somebody attacks: who imports by script must not overlook it.
+    pub const fn is_alarm(self) -> bool {
+        matches!(self, Self::HostilePayload | Self::Forged | Self::Swapped)
     }
 
     /// Whether it is a fault to be told about one by one, and not only counted.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     casebook::{
         Casebook,
-        reports::{Continuity, Kept},
+        reports::{Continuity, Kept, NOT_IN_LOG},
     },
     list,
     unlock::Unlocked,
@@ -45,7 +45,8 @@ pub fn show(args: &ShowArgs, unlocked: &Unlocked, out: &Output) -> anyhow::Resul
         out.json(&Shown::new(&kept, &report));
         return Ok(());
     }
-    out.heading(format!("Report #{}, accepted on {}", kept.listed.id, kept.listed.day));
+    let accepted = kept.listed.day.map(|day| format!(", accepted on {day}"));
+    out.heading(format!("Report #{}{}", kept.listed.id, accepted.unwrap_or_default()));
     if !kept.listed.headline.is_empty() {
         out.paragraph(&kept.listed.headline, 2);
     }
@@ -121,6 +122,20 @@ fn remarks(kept: &Kept, out: &Output) {
         out.paragraph(text, 4);
     };
     let listed = &kept.listed;
+    if !listed.in_log {
+        remark(
+            "Not in the log as this casebook knows it",
+            "No leaf names this report, so nothing here says when it was accepted. What it says is verified all the same. \
+             Its leaf may come with another bundle; otherwise the server or a courier showed another log.",
+        );
+    }
+    if listed.relabelled {
+        remark(
+            "Relabelled leaf",
+            "Its leaf names another epoch, or another size, than it has. Whoever sent it may have named a false week; or \
+             the server or a courier wanted it to be passed over as noise.",
+        );
+    }
     if !listed.unsealed_slots.is_empty() {
         let slots: Vec<_> = listed.unsealed_slots.iter().map(ToString::to_string).collect();
         remark(
@@ -150,6 +165,13 @@ fn remarks(kept: &Kept, out: &Output) {
             &format!(
                 "The codename of #{first} has signed it, but names another reply key: answers to it would go to somebody \
                  else than answers to #{first}. No honest program makes this."
+            ),
+        ),
+        Continuity::AnotherCodename => remark(
+            "A follow-up under another codename",
+            &format!(
+                "It names the reply key of #{first}, but another codename has signed it: it is not from whoever wrote \
+                 #{first}, whatever it says. No honest program makes this."
             ),
         ),
     }
@@ -243,7 +265,10 @@ fn attachments(kept: &Kept, report: &Report, incident: Option<&Incident>, out: &
 
 fn provenance(kept: &Kept, out: &Output) {
     out.heading("Where it comes from");
-    out.field("leaf", kept.leaf);
+    match kept.leaf {
+        Some(leaf) => out.field("leaf", leaf),
+        None => out.field("leaf", NOT_IN_LOG),
+    }
     out.field("digest", kept.digest);
     out.field(
         "epoch",
@@ -263,7 +288,7 @@ fn provenance(kept: &Kept, out: &Output) {
 struct Shown<'a> {
     #[serde(flatten)]
     listed: Value,
-    leaf: u64,
+    leaf: Option<u64>,
     digest: Digest,
     epoch: Epoch,
     manifest: Digest,

@@ -57,6 +57,8 @@ struct Status {
     attachments: u64,
     attachment_bytes: u64,
     leaves: BTreeMap<Outcome, u64>,
+    /// Leaves that were shown in a place where another was seen.
+    forked_leaves: u64,
     /// Commands to run now.
     due: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Status {
             attachments,
             attachment_bytes,
             leaves: casebook.count_outcomes(None)?,
+            forked_leaves: casebook.count_forked()?,
             due: renew.into_iter().chain(destroy).collect(),
         })
     }
@@ -138,6 +141,13 @@ impl Status {
         );
         for (outcome, count) in &self.leaves {
             out.field(&format!("leaves, {}", outcome.label()), count);
+        }
+        if self.forked_leaves > 0 {
+            out.warning(format!(
+                "forked: {} leaves were shown in places where others were seen. The server, or a courier, shows \
+                 different people different logs; tell the other caseworkers",
+                self.forked_leaves
+            ));
         }
         self.warn(out);
         out.heading("Due now");

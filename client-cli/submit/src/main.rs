@@ -125,7 +125,7 @@ fn main() -> ExitCode {
         .find(|id| matches.value_source(id) == Some(ValueSource::CommandLine))
         .map(ToOwned::to_owned);
     run(&cli.output, |out| {
-        hardening::harden();
+        hardening::harden().warn_of_swap(out);
         if let (Some(_), Some(option)) = (&cli.command, misplaced) {
             return Err(usage(format!(
                 "{option} stands before the command, where it would have no effect: put it after"

@@ -1,6 +1,6 @@
-//! The log's leaves, and what became of each one's report.
-
-use std::collections::BTreeMap;
+//! The log's leaves as they were first seen, and what else was shown in their places.
+//!
+//! A bundle is not signed, so a leaf may be a lie. Nothing here ever keeps a later leaf, or a report, out.
 
 use marram_crypto::{
     day::{Day, Epoch},
@@ -10,7 +10,11 @@ use marram_crypto::{
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Casebook, CasebookError, Changes, Result, signed, unsigned};
-use crate::outcome::Outcome;
+
+/// How many leaves are kept as evidence of a fork. Ample to show; a hostile bundle could bring any number.
+const FORKED: u64 = 10_000;
+/// The largest index that fits into a column.
+const MAX_INDEX: u64 = i64::MAX as u64;
 
 /// A leaf in the casebook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,32 +23,24 @@ pub struct KnownLeaf {
     pub index: u64,
     /// What the log says.
     pub leaf: Leaf,
-    /// What became of its report; none if no report came yet.
-    pub outcome: Option<Outcome>,
-    /// The report, if it was opened or is a repeat of one.
-    pub report: Option<i64>,
 }
 
-const COLUMNS: &str = "idx, digest, epoch, day, log2_size, outcome, report";
+const COLUMNS: &str = "idx, digest, epoch, day, log2_size";
+
+/// Whether so many leaves from this index on have places in a casebook.
+pub const fn have_places(from: u64, count: u64) -> bool {
+    matches!(from.checked_add(count), Some(end) if end <= MAX_INDEX)
+}
 
 impl Casebook {
-    /// How many leaves are known, without a gap from the first.
+    /// How many places before this one have no leaf.
     ///
     /// # Errors
     /// [`CasebookError`]; so for all here.
-    pub fn leaf_count(&self) -> Result<u64> {
-        let count = self
-            .db
-            .query_row("SELECT coalesce(max(idx) + 1, 0) FROM leaf", [], |row| row.get(0))?;
-        unsigned(count)
-    }
-
-    /// The leaf at this place.
-    ///
-    /// # Errors
-    /// [`CasebookError`].
-    pub fn leaf_at(&self, index: u64) -> Result<Option<KnownLeaf>> {
-        self.one_leaf("idx = ?1", signed(index)?)
+    pub fn missing_before(&self, index: u64) -> Result<u64> {
+        let sql = "SELECT count(*) FROM leaf WHERE idx < ?1";
+        let known = self.db.query_row(sql, [signed(index)?], |row| row.get(0))?;
+        Ok(index.saturating_sub(unsigned(known)?))
     }
 
     /// The first leaf with this digest.
@@ -52,7 +48,32 @@ impl Casebook {
     /// # Errors
     /// [`CasebookError`].
     pub fn find_leaf(&self, digest: Digest) -> Result<Option<KnownLeaf>> {
-        self.one_leaf("digest = ?1 ORDER BY idx LIMIT 1", digest.as_bytes())
+        let sql = format!("SELECT {COLUMNS} FROM leaf WHERE digest = ?1 ORDER BY idx LIMIT 1");
+        let mut query = self.db.prepare_cached(&sql)?;
+        let mut rows = query.query([digest.as_bytes()])?;
+        rows.next()?.map(known_leaf).transpose()
+    }
+
+    /// The epoch that a forked leaf names for this digest: a hint where to begin, and no more.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn forked_epoch(&self, digest: Digest) -> Result<Option<Epoch>> {
+        let sql = "SELECT epoch FROM forked_leaf WHERE digest = ?1 ORDER BY idx LIMIT 1";
+        let mut query = self.db.prepare_cached(sql)?;
+        let found = query.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
+        found.map(super::epoch).transpose()
+    }
+
+    /// How many leaves are kept as evidence of a fork.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn count_forked(&self) -> Result<u64> {
+        unsigned(
+            self.db
+                .query_row("SELECT count(*) FROM forked_leaf", [], |row| row.get(0))?,
+        )
     }
 
     /// The leaves from place `from` to `to` (exclusive) to which no report came yet.
@@ -60,7 +81,10 @@ impl Casebook {
     /// # Errors
     /// [`CasebookError`].
     pub fn leaves_without_report(&self, from: u64, to: u64) -> Result<Vec<KnownLeaf>> {
-        let sql = format!("SELECT {COLUMNS} FROM leaf WHERE outcome IS NULL AND idx >= ?1 AND idx < ?2 ORDER BY idx");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM leaf WHERE idx >= ?1 AND idx < ?2
+             AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.digest = leaf.digest) ORDER BY idx"
+        );
         let mut query = self.db.prepare(&sql)?;
         let mut rows = query.query([signed(from)?, signed(to)?])?;
         let mut leaves = Vec::new();
@@ -69,63 +93,40 @@ impl Casebook {
         }
         Ok(leaves)
     }
-
-    /// How many leaves have which outcome; those without a report count as [`Outcome::Withheld`]. Of one epoch, or all.
-    ///
-    /// # Errors
-    /// [`CasebookError`].
-    pub fn count_outcomes(&self, of: Option<Epoch>) -> Result<BTreeMap<Outcome, u64>> {
-        let mut query = self
-            .db
-            .prepare("SELECT outcome, count(*) FROM leaf WHERE ?1 IS NULL OR epoch = ?1 GROUP BY outcome")?;
-        let rows = query.query_map([of.map(Epoch::number)], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get(1)?))
-        })?;
-        rows.map(|row| {
-            let (name, count) = row?;
-            Ok((named(name)?.unwrap_or(Outcome::Withheld), unsigned(count)?))
-        })
-        .collect()
-    }
-
-    fn one_leaf(&self, condition: &str, parameter: impl rusqlite::ToSql) -> Result<Option<KnownLeaf>> {
-        let mut query = self
-            .db
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM leaf WHERE {condition}"))?;
-        let mut rows = query.query([parameter])?;
-        rows.next()?.map(known_leaf).transpose()
-    }
 }
 
 impl Changes<'_> {
-    /// Adds the leaf at this place, which must be the next one.
+    /// The leaf at this place.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn leaf_at(&self, index: u64) -> Result<Option<Leaf>> {
+        let sql = format!("SELECT {COLUMNS} FROM leaf WHERE idx = ?1");
+        let mut query = self.tx.prepare_cached(&sql)?;
+        let mut rows = query.query([signed(index)?])?;
+        let known = rows.next()?.map(known_leaf).transpose()?;
+        Ok(known.map(|known| known.leaf))
+    }
+
+    /// Adds a leaf at a place that has none.
     ///
     /// # Errors
     /// [`CasebookError`].
     pub fn add_leaf(&self, index: u64, leaf: &Leaf) -> Result<()> {
-        let mut insert = self
-            .tx
-            .prepare_cached("INSERT INTO leaf (idx, digest, epoch, day, log2_size) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        insert.execute(params![
-            signed(index)?,
-            leaf.digest.as_bytes(),
-            leaf.epoch.number(),
-            leaf.day.number(),
-            leaf.log2_size
-        ])?;
-        Ok(())
+        self.insert("leaf", index, leaf)
     }
 
-    /// Notes what became of a leaf's report.
+    /// Keeps another leaf for a place that has one, as evidence. Does nothing for one that is kept, nor past a bound.
     ///
     /// # Errors
     /// [`CasebookError`].
-    pub fn set_outcome(&self, index: u64, outcome: Outcome, detail: Option<&str>, report: Option<i64>) -> Result<()> {
-        let mut update = self
-            .tx
-            .prepare_cached("UPDATE leaf SET outcome = ?2, detail = ?3, report = ?4 WHERE idx = ?1")?;
-        update.execute(params![signed(index)?, outcome.as_str(), detail, report])?;
-        Ok(())
+    pub fn add_forked_leaf(&self, index: u64, leaf: &Leaf) -> Result<()> {
+        let sql = "SELECT count(*) FROM forked_leaf";
+        let kept = self.tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        if unsigned(kept)? >= FORKED {
+            return Ok(());
+        }
+        self.insert("forked_leaf", index, leaf)
     }
 
     /// The place of an earlier leaf with the same digest.
@@ -138,6 +139,18 @@ impl Changes<'_> {
         let index: Option<Option<i64>> = query.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
         index.flatten().map(unsigned).transpose()
     }
+
+    fn insert(&self, table: &str, index: u64, leaf: &Leaf) -> Result<()> {
+        let sql = format!("INSERT OR IGNORE INTO {table} ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)");
+        self.tx.prepare_cached(&sql)?.execute(params![
+            signed(index)?,
+            leaf.digest.as_bytes(),
+            leaf.epoch.number(),
+            leaf.day.number(),
+            leaf.log2_size
+        ])?;
+        Ok(())
+    }
 }
 
 fn known_leaf(row: &Row<'_>) -> Result<KnownLeaf> {
@@ -149,12 +162,5 @@ fn known_leaf(row: &Row<'_>) -> Result<KnownLeaf> {
             day: Day::from_number(row.get(3)?).ok_or(CasebookError::Damaged("a day is out of range"))?,
             log2_size: row.get(4)?,
         },
-        outcome: named(row.get(5)?)?,
-        report: row.get(6)?,
     })
-}
-
-fn named(outcome: Option<String>) -> Result<Option<Outcome>> {
-    let unknown = CasebookError::Damaged("a leaf has an outcome that this program does not know");
-    outcome.map(|name| Outcome::named(&name).ok_or(unknown)).transpose()
 }

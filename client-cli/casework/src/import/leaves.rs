@@ -1,11 +1,13 @@
-//! The leaves of a bundle: the log without a gap, and never another leaf where one was seen.
+//! The leaves of a bundle. Nothing authenticates them yet, so one that contradicts what was seen is named and kept as
+//! evidence, and keeps nothing else out: neither the leaves after it nor any report.
 
 use std::io::Read;
 
-use marram_crypto::{bundle::Leaves, instance::InstanceId};
+use marram_crypto::{bundle::Leaves, instance::InstanceId, leaf::Leaf};
 use marram_terminal::{error::fail, interrupt};
 
 use super::{Importer, damaged};
+use crate::casebook::leaves::have_places;
 
 /// Leaves that are kept together, so that a long log costs few disk writes.
 const TOGETHER: usize = 4096;
@@ -25,51 +27,105 @@ impl Importer<'_> {
                 "ask the courier where this bundle comes from",
             ));
         }
-        let known = self.unlocked.casebook.leaf_count()?;
-        if from > known {
-            return Err(fail(
-                format!("this bundle begins with leaf {from}, and the casebook knows the log up to leaf {known}"),
-                "import the bundle before it first; if it is lost, the courier makes a whole one: marram-courier pull --all",
-            ));
+        if !have_places(from, count) {
+            let what = format!("no log has a leaf {from}: these leaves were passed over");
+            self.summary.warn("hostile leaves", &what);
+            return Ok(());
+        }
+        let missing = self.unlocked.casebook.missing_before(from)?;
+        if missing > 0 {
+            let what = format!(
+                "this bundle begins with leaf {from}, and {missing} leaves before it never came. Its reports are tried all \
+                 the same. Import the bundle before it, too; if it is lost, the courier makes a whole one: \
+                 marram-courier pull --all"
+            );
+            self.summary.warn("gap", &what);
         }
         self.summary.range = Some((from, from.saturating_add(count)));
+        let mut forks = Forks::default();
+        let added = self.add_leaves(from, &mut leaves, &mut forks);
+        if let Some(what) = forks.told() {
+            self.summary.warn("forked", &what);
+        }
+        added
+    }
+
+    fn add_leaves<R: Read>(&mut self, from: u64, leaves: &mut Leaves<'_, R>, forks: &mut Forks) -> anyhow::Result<()> {
         let mut index = from;
         loop {
-            let casebook = &mut self.unlocked.casebook;
-            if index < known {
-                let Some(leaf) = leaves.next().transpose().or_else(damaged)? else {
-                    return Ok(());
-                };
-                let seen = casebook.leaf_at(index)?.map(|seen| seen.leaf);
-                if seen != Some(leaf) {
-                    let what = format!(
-                        "leaf {index} of the log was another when last seen: this server, or this courier, shows \
-                         different people different logs. This leaf and those after it are refused; keep the bundle as \
-                         evidence and tell the other caseworkers"
-                    );
-                    self.summary.warn("forked", &what);
-                    return Ok(());
-                }
-                self.summary.leaves.known += 1;
-                index += 1;
-                continue;
-            }
             interrupt::check()?;
-            let changes = casebook.change()?;
+            let changes = self.unlocked.casebook.change()?;
             for _ in 0..TOGETHER {
-                let Some(leaf) = leaves.next().transpose().or_else(damaged)? else {
-                    return Ok(changes.commit()?);
+                let leaf = match leaves.next().transpose() {
+                    Ok(Some(leaf)) => leaf,
+                    Ok(None) => return Ok(changes.commit()?),
+                    Err(error) => {
+                        changes.commit()?;
+                        return damaged(error);
+                    }
                 };
-                if let Some(earlier) = changes.index_of(leaf.digest)? {
-                    let what =
-                        format!("leaf {index} names the same report as leaf {earlier}; a log takes a report once");
-                    self.summary.warn("repeated leaf", &what);
+                match changes.leaf_at(index)? {
+                    Some(seen) if seen == leaf => self.summary.leaves.known += 1,
+                    Some(seen) => {
+                        changes.add_forked_leaf(index, &leaf)?;
+                        self.summary.leaves.forked += 1;
+                        forks.add(index, seen, leaf);
+                    }
+                    None => {
+                        if let Some(earlier) = changes.index_of(leaf.digest)? {
+                            let what = format!(
+                                "leaf {index} names the same report as leaf {earlier}; a log takes a report once"
+                            );
+                            self.summary.warn("repeated leaf", &what);
+                        }
+                        changes.add_leaf(index, &leaf)?;
+                        self.summary.leaves.new += 1;
+                    }
                 }
-                changes.add_leaf(index, &leaf)?;
-                self.summary.leaves.new += 1;
                 index += 1;
             }
             changes.commit()?;
         }
     }
+}
+
+/// The leaves of one bundle that are not those that were seen in their places.
+#[derive(Default)]
+struct Forks {
+    first: Option<(u64, Leaf, Leaf)>,
+    last: u64,
+    count: u64,
+}
+
+impl Forks {
+    fn add(&mut self, index: u64, seen: Leaf, shown: Leaf) {
+        self.first.get_or_insert((index, seen, shown));
+        self.last = index;
+        self.count += 1;
+    }
+
+    fn told(&self) -> Option<String> {
+        let (index, seen, shown) = self.first?;
+        let more = match self.count {
+            1 => String::new(),
+            count => format!("; so are {} more, up to leaf {}", count - 1, self.last),
+        };
+        Some(format!(
+            "leaf {index} of the log is another than was seen in its place (seen first: {}; now: {}){more}. The server, or \
+             a courier, shows different people different logs: now, or when it was seen first. Both versions are kept, and \
+             every report is tried all the same; keep the bundle as evidence and tell the other caseworkers",
+            words(&seen),
+            words(&shown)
+        ))
+    }
+}
+
+fn words(leaf: &Leaf) -> String {
+    let Leaf {
+        digest,
+        epoch,
+        day,
+        log2_size,
+    } = leaf;
+    format!("{digest}, epoch {epoch}, {day}, 2^{log2_size} bytes")
 }

@@ -11,32 +11,62 @@ use marram_crypto::{
     digest::Digest,
     header::{self, SealedHeader, ShapeError},
     manifest::Manifest,
-    open::{OpenError, Opened, open},
+    open::{NotAFollowUp, OpenError, Opened, open},
     seal::Target,
 };
 use marram_incident::Incident;
 use marram_terminal::{error::ResultExt as _, interrupt};
 
-use super::{Importer, Pending, body::Body, summary::Line};
+use super::{Importer, body::Body, summary::Line};
 use crate::{
     casebook::{
         Changes,
         leaves::KnownLeaf,
-        reports::{Continuity, NewReport},
+        outcomes::Decided,
+        reports::{Continuity, NewReport, RELABELLED},
     },
     epochs::EpochKeys,
     outcome::Outcome,
     unlock::Unlocked,
 };
 
-/// Epochs whose keys are kept at hand; more than a bundle honestly spans.
-const CANDIDATES: usize = 64;
+/// Epochs whose keys are kept at hand: five years of them.
+const CANDIDATES: usize = 260;
 /// What is kept of the problems of an incident, in characters.
 const FAULT_CHARS: usize = 4096;
+
+/// A ciphertext as a bundle names it, and what the log says of it.
+pub(super) struct Sealed {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) leaf: Option<KnownLeaf>,
+    /// The epoch that a leaf names, also one that is only kept as evidence of a fork.
+    epoch: Option<Epoch>,
+}
+
+impl Sealed {
+    /// Whether its leaf, if it has one, does not fit what opened.
+    fn is_relabelled(&self, opened_in: Epoch) -> bool {
+        self.leaf.is_some_and(|KnownLeaf { leaf, .. }| {
+            leaf.epoch.number().abs_diff(opened_in.number()) >= 2 || leaf.size() != self.size
+        })
+    }
+
+    fn decided(&self, fate: &Fate) -> Decided {
+        Decided {
+            digest: self.digest,
+            epoch: fate.epoch.or(self.epoch),
+            outcome: fate.outcome,
+            detail: fate.detail.clone(),
+            report: fate.report,
+        }
+    }
+}
 
 /// One slot of mine that may open a report.
 pub(super) struct Candidate {
     target: Target,
+    epoch: Epoch,
     slots: usize,
     position: usize,
     keys: Rc<EpochKeys>,
@@ -47,6 +77,7 @@ impl Candidate {
         let own = keys.identity.recipient();
         Some(Self {
             target: Target::from(manifest),
+            epoch: manifest.epoch,
             slots: manifest.slots.len(),
             position: manifest.recipients().position(|recipient| *recipient == own)?,
             keys: Rc::clone(keys),
@@ -65,20 +96,23 @@ impl Candidate {
 }
 
 /// What came of a report.
-struct Fate {
-    outcome: Outcome,
-    detail: Option<String>,
-    report: Option<i64>,
-    flags: Vec<String>,
+pub(super) struct Fate {
+    pub(super) outcome: Outcome,
+    pub(super) detail: Option<String>,
+    pub(super) report: Option<i64>,
+    pub(super) flags: Vec<String>,
+    /// Whose key opened it.
+    epoch: Option<Epoch>,
 }
 
 impl Fate {
-    fn of(outcome: Outcome) -> Self {
+    pub(super) fn of(outcome: Outcome) -> Self {
         Self {
             outcome,
             detail: None,
             report: None,
             flags: Vec::new(),
+            epoch: None,
         }
     }
 
@@ -96,8 +130,8 @@ enum Tried {
     Kept(Fate),
     /// It is not kept.
     NotKept(Fate),
-    /// It names another manifest than the one that was tried.
-    Names(Digest),
+    /// It opens with the key of this epoch, and names another manifest than the one that was tried.
+    Names(Digest, Epoch),
 }
 
 impl Importer<'_> {
@@ -109,101 +143,111 @@ impl Importer<'_> {
         content: impl Read,
         again: impl Read,
     ) -> anyhow::Result<()> {
-        let Some(known) = self.unlocked.casebook.find_leaf(digest)? else {
-            self.summary.add(Line::unknown(digest));
-            return Ok(());
+        let casebook = &self.unlocked.casebook;
+        let leaf = casebook.find_leaf(digest)?;
+        let epoch = match leaf {
+            Some(known) => Some(known.leaf.epoch),
+            None => casebook.forked_epoch(digest)?,
         };
-        if let Some(outcome) = known.outcome.filter(|outcome| outcome.is_final()) {
-            self.summary.add(Line::before(&known, outcome));
+        let sealed = Sealed {
+            digest,
+            size,
+            leaf,
+            epoch,
+        };
+        let before = casebook.outcome(digest)?;
+        if let Some((outcome, report)) = before.filter(|(outcome, _)| outcome.is_final()) {
+            self.summary.add(Line::before(&sealed, outcome, report));
             return Ok(());
         }
-        let fate = if size == known.leaf.size() {
-            match self.open(&known, content, again)? {
-                Tried::Kept(fate) => {
-                    self.summary
-                        .add(Line::new(&known, fate.outcome, fate.report, fate.flags, fate.detail));
-                    return Ok(());
-                }
-                Tried::NotKept(fate) => fate,
-                Tried::Names(manifest) => {
-                    Fate::because(Outcome::AnotherManifest, &OpenError::AnotherManifest(manifest))
-                }
+        let fate = match self.open(&sealed, content, again)? {
+            Tried::Kept(fate) => {
+                self.summary.add(Line::new(&sealed, fate));
+                return Ok(());
             }
-        } else {
-            let expected = known.leaf.size();
-            Fate::because(
-                Outcome::Swapped,
-                &format!("it has {size} bytes, and its leaf says {expected}"),
-            )
+            Tried::NotKept(fate) => fate,
+            Tried::Names(manifest, epoch) => Fate {
+                epoch: Some(epoch),
+                ..Fate::because(Outcome::AnotherManifest, &OpenError::AnotherManifest(manifest))
+            },
         };
-        if let Some(before) = known.outcome.filter(|before| before.outweighs(fate.outcome)) {
-            self.summary.add(Line::before(&known, before));
+        if let Some((outcome, report)) = before.filter(|(outcome, _)| outcome.outweighs(fate.outcome)) {
+            self.summary.add(Line::before(&sealed, outcome, report));
             return Ok(());
         }
-        let pending = Pending {
-            index: known.index,
-            outcome: fate.outcome,
-            detail: fate.detail.clone(),
-            report: fate.report,
-        };
-        self.note(
-            pending,
-            Line::new(&known, fate.outcome, fate.report, fate.flags, fate.detail),
-        )
+        self.note(sealed.decided(&fate), Line::new(&sealed, fate))
     }
 
-    fn open(&mut self, known: &KnownLeaf, content: impl Read, again: impl Read) -> anyhow::Result<Tried> {
-        let epoch = known.leaf.epoch;
-        let neighbours = [Some(epoch), epoch.previous(), Some(epoch.plus(1))];
-        let mut candidates = Vec::new();
-        for epoch in neighbours.into_iter().flatten() {
-            candidates.push(self.candidate(epoch)?);
-        }
-        let slots = candidates
-            .iter()
-            .filter_map(|candidate| candidate.as_ref().as_ref().ok());
-        let prefix_len = header::prefix_len(slots.map(|candidate| candidate.slots).max().unwrap_or(0));
+    /// Tries the epoch that the leaf names, then its neighbours, then every other whose keys are here: a leaf may lie.
+    /// An honest report costs one decapsulation.
+    fn open(&mut self, sealed: &Sealed, content: impl Read, again: impl Read) -> anyhow::Result<Tried> {
         let mut body = Body::new(content);
-        let mut start = Vec::with_capacity(prefix_len);
-        let read = (&mut body).take(prefix_len as u64).read_to_end(&mut start);
-        if read.is_err() {
-            return Ok(Tried::NotKept(
-                checked(known, body)?.unwrap_or_else(|| Fate::of(Outcome::Damaged)),
-            ));
-        }
-
-        // Why it stays closed, if it does: what concerns its own epoch counts before its neighbours.
-        let mut closed = Fate::of(Outcome::NotForMe);
-        let mut mine = None;
-        for (nth, candidate) in candidates.iter().enumerate() {
-            let opens = match candidate.as_ref() {
-                Ok(candidate) => candidate.opens(&start),
-                Err(outcome) if nth == 0 => {
-                    closed = Fate::because(*outcome, &reason(*outcome, epoch));
+        let mut start = Vec::new();
+        // Why it stays closed, if it does: what its own epoch says counts before the others.
+        let (mut own, mut others) = (None, None);
+        for epoch in self.epochs_to_try(sealed.epoch) {
+            let is_own = sealed.epoch == Some(epoch);
+            let candidates = self.candidates(epoch)?;
+            let candidates = match candidates.as_ref() {
+                Ok(candidates) => candidates,
+                Err(outcome) => {
+                    if is_own {
+                        own = Some(Fate::because(*outcome, &reason(*outcome, epoch)));
+                    }
                     continue;
                 }
-                Err(_) => continue,
             };
-            match opens {
-                Ok(true) => {
-                    mine = candidate.as_ref().as_ref().ok();
-                    break;
+            for candidate in candidates {
+                let missing = header::prefix_len(candidate.slots).saturating_sub(start.len());
+                if (&mut body).take(missing as u64).read_to_end(&mut start).is_err() {
+                    let fate = checked(sealed, body)?.unwrap_or_else(|| Fate::of(Outcome::Damaged));
+                    return Ok(Tried::NotKept(fate));
                 }
-                Err(fault) if nth == 0 => closed = Fate::because(Outcome::NotASealedReport, &fault),
-                Ok(false) | Err(_) => {}
+                let closed = match candidate.opens(&start) {
+                    Ok(true) => return self.open_with(sealed, candidate, start.as_slice().chain(body), again),
+                    Ok(false) => Fate::of(Outcome::NotForMe),
+                    Err(fault) => Fate::because(Outcome::NotASealedReport, &fault),
+                };
+                let why = if is_own { &mut own } else { &mut others };
+                if why.is_none() || closed.outcome == Outcome::NotForMe {
+                    *why = Some(closed);
+                }
             }
         }
-        let Some(candidate) = mine else {
-            return Ok(Tried::NotKept(checked(known, body)?.unwrap_or(closed)));
+        let no_manifest = || {
+            Fate::because(
+                Outcome::NoManifest,
+                &"no manifest of an epoch whose keys are here has come yet",
+            )
         };
-        match self.try_candidate(known, candidate, start.as_slice().chain(body))? {
-            Tried::Names(hash) => {
+        let closed = own.or(others).unwrap_or_else(no_manifest);
+        Ok(Tried::NotKept(checked(sealed, body)?.unwrap_or(closed)))
+    }
+
+    fn epochs_to_try(&self, own: Option<Epoch>) -> Vec<Epoch> {
+        let near = own.map(|own| [Some(own), own.previous(), Some(own.plus(1))]);
+        let mut epochs: Vec<Epoch> = near.into_iter().flatten().flatten().collect();
+        let far = self.with_keys.iter().filter(|epoch| !epochs.contains(epoch));
+        let far: Vec<Epoch> = far.copied().collect();
+        epochs.extend(far);
+        epochs
+    }
+
+    fn open_with(
+        &mut self,
+        sealed: &Sealed,
+        candidate: &Candidate,
+        content: Chain<&[u8], Body<impl Read>>,
+        again: impl Read,
+    ) -> anyhow::Result<Tried> {
+        match self.try_candidate(sealed, candidate, content)? {
+            Tried::Names(hash, epoch) => {
                 let other = self.unlocked.casebook.manifest(hash, &self.chain)?;
                 let other = other.and_then(|manifest| Candidate::new(&manifest, &candidate.keys));
                 let Some(other) = other else {
-                    return Ok(Tried::Names(hash));
+                    return Ok(Tried::Names(hash, epoch));
                 };
-                self.try_candidate(known, &other, [].as_slice().chain(Body::new(again)))
+                self.try_candidate(sealed, &other, [].as_slice().chain(Body::new(again)))
             }
             tried => Ok(tried),
         }
@@ -212,7 +256,7 @@ impl Importer<'_> {
     /// Opens within one transaction: attachments and report are in the casebook together, or not.
     fn try_candidate<R: Read>(
         &mut self,
-        known: &KnownLeaf,
+        sealed: &Sealed,
         candidate: &Candidate,
         mut content: Chain<&[u8], Body<R>>,
     ) -> anyhow::Result<Tried> {
@@ -225,24 +269,33 @@ impl Importer<'_> {
             &candidate.keys.identity,
             &mut attachments,
         );
-        if let Some(fate) = checked(known, content.into_inner().1)? {
+        if let Some(fate) = checked(sealed, content.into_inner().1)? {
             return Ok(Tried::NotKept(fate));
         }
         let opened = match opened {
             Ok(opened) => opened,
-            Err(OpenError::AnotherManifest(hash)) => return Ok(Tried::Names(hash)),
+            Err(OpenError::AnotherManifest(hash)) => return Ok(Tried::Names(hash, candidate.epoch)),
             Err(OpenError::Store(error)) => {
                 return Err(error)
                     .context("an attachment could not be stored; nothing of its report was kept")
                     .hint("make room on the disk of the casebook, and import again");
             }
-            Err(error) => return Ok(Tried::NotKept(Fate::because(outcome_of(&error), &error))),
+            Err(error) => {
+                return Ok(Tried::NotKept(Fate {
+                    epoch: Some(candidate.epoch),
+                    ..Fate::because(outcome_of(&error), &error)
+                }));
+            }
         };
         let unsealed = opened
             .wholly_sealed(&candidate.target)
             .err()
             .map_or(vec![], |partly| partly.slots);
+        let epoch = candidate.epoch;
         let mut flags = Vec::new();
+        if sealed.is_relabelled(epoch) {
+            flags.push(RELABELLED.to_owned());
+        }
         if !unsealed.is_empty() {
             flags.push("partly sealed".to_owned());
         }
@@ -252,33 +305,36 @@ impl Importer<'_> {
                 detail: Some(format!("the same as #{first}, word for word")),
                 report: Some(first),
                 flags,
+                epoch: Some(epoch),
             }));
         }
-        flags.extend(keep(&changes, id, known.index, &opened, &unsealed)?);
-        changes.set_outcome(known.index, Outcome::Opened, None, Some(id))?;
-        changes.commit()?;
-        Ok(Tried::Kept(Fate {
+        flags.extend(keep(&changes, id, &opened, &unsealed)?);
+        let fate = Fate {
             outcome: Outcome::Opened,
             detail: None,
             report: Some(id),
             flags,
-        }))
+            epoch: Some(epoch),
+        };
+        changes.set_outcome(&sealed.decided(&fate))?;
+        changes.commit()?;
+        Ok(Tried::Kept(fate))
     }
 
-    /// How reports of this epoch are opened: the newest manifest that has my slot, and my keys.
-    fn candidate(&mut self, epoch: Epoch) -> anyhow::Result<Rc<Result<Candidate, Outcome>>> {
-        if let Some(candidate) = self.candidates.get(&epoch) {
-            return Ok(Rc::clone(candidate));
+    /// How reports of this epoch are opened: with my keys, in my slot of each manifest that has one, newest first.
+    fn candidates(&mut self, epoch: Epoch) -> anyhow::Result<Rc<Result<Vec<Candidate>, Outcome>>> {
+        if let Some(candidates) = self.candidates.get(&epoch) {
+            return Ok(Rc::clone(candidates));
         }
         if self.candidates.len() >= CANDIDATES {
             self.candidates.clear();
         }
-        let candidate = Rc::new(self.find_candidate(epoch)?);
-        self.candidates.insert(epoch, Rc::clone(&candidate));
-        Ok(candidate)
+        let candidates = Rc::new(self.find_candidates(epoch)?);
+        self.candidates.insert(epoch, Rc::clone(&candidates));
+        Ok(candidates)
     }
 
-    fn find_candidate(&mut self, epoch: Epoch) -> anyhow::Result<Result<Candidate, Outcome>> {
+    fn find_candidates(&mut self, epoch: Epoch) -> anyhow::Result<Result<Vec<Candidate>, Outcome>> {
         let Unlocked {
             casebook,
             epochs,
@@ -292,12 +348,14 @@ impl Importer<'_> {
         let Some(own) = self.own.get(&epoch) else {
             return Ok(Err(Outcome::NoSlot));
         };
-        let has_my_slot = |manifest: &&Manifest| manifest.recipients().any(|recipient| recipient == own);
-        let Some(manifest) = manifests.iter().find(has_my_slot) else {
+        if !manifests
+            .iter()
+            .any(|manifest| manifest.recipients().any(|recipient| recipient == own))
+        {
             return Ok(Err(Outcome::NoSlot));
-        };
+        }
         let keys = match epochs.read(epoch, &caseworker.home_identity) {
-            Ok(Some(keys)) => keys,
+            Ok(Some(keys)) => Rc::new(keys),
             Ok(None) => return Ok(Err(Outcome::KeyDestroyed)),
             // The other epochs' reports are not to wait for it.
             Err(error) => {
@@ -305,37 +363,48 @@ impl Importer<'_> {
                 return Ok(Err(Outcome::KeyUnreadable));
             }
         };
-        Ok(Candidate::new(manifest, &Rc::new(keys)).ok_or(Outcome::NoSlot))
+        // Versions with my slot in the same place open alike: which of them a report names is seen when it is open.
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for candidate in manifests.iter().filter_map(|manifest| Candidate::new(manifest, &keys)) {
+            let alike = |seen: &Candidate| (seen.slots, seen.position) == (candidate.slots, candidate.position);
+            if !candidates.iter().any(alike) {
+                candidates.push(candidate);
+            }
+        }
+        if candidates.is_empty() {
+            return Ok(Err(Outcome::NoSlot));
+        }
+        Ok(Ok(candidates))
     }
 }
 
-/// Reads the body to its end. Gives the fate of one that is not what its leaf promised.
-fn checked<R: Read>(known: &KnownLeaf, body: Body<R>) -> anyhow::Result<Option<Fate>> {
+/// Reads the body to its end. Gives the fate of one that has not the digest that it is named by.
+fn checked<R: Read>(sealed: &Sealed, body: Body<R>) -> anyhow::Result<Option<Fate>> {
     let digest = body.finish();
     interrupt::check()?;
     let digest = digest
         .context("the bundle could not be read")
         .hint("copy the bundle again, and import it again: what was imported before is kept")?;
     let fate = || Fate::because(Outcome::Swapped, &format!("its bytes have the digest {digest}"));
-    Ok((digest != known.leaf.digest).then(fate))
+    Ok((digest != sealed.digest).then(fate))
 }
 
 /// Writes an opened report. Gives what is remarkable about it.
-fn keep(
-    changes: &Changes<'_>,
-    id: i64,
-    leaf: u64,
-    opened: &Opened,
-    unsealed_slots: &[usize],
-) -> anyhow::Result<Vec<String>> {
+fn keep(changes: &Changes<'_>, id: i64, opened: &Opened, unsealed_slots: &[usize]) -> anyhow::Result<Vec<String>> {
     let report = &opened.report;
-    let first = changes.first_under(&report.codename_key)?;
+    let first = match changes.first_under(&report.codename_key)? {
+        Some(first) => Some(first),
+        None => changes.first_with_reply_key_of(report)?,
+    };
     let continuity = match &first {
         None if report.continues => Continuity::ContinuesNothing,
         None => Continuity::First,
-        Some((_, first)) if report.follows(first).is_err() => Continuity::AnotherReplyKey,
-        Some(_) if report.continues => Continuity::FollowUp,
-        Some(_) => Continuity::SameCodename,
+        Some((_, first)) => match report.follows(first) {
+            Err(NotAFollowUp::AnotherCodename) => Continuity::AnotherCodename,
+            Err(NotAFollowUp::AnotherReplyKey) => Continuity::AnotherReplyKey,
+            Ok(()) if report.continues => Continuity::FollowUp,
+            Ok(()) => Continuity::SameCodename,
+        },
     };
     let first_report = first.map(|(id, _)| id);
     let incident = Incident::parse(report.incident.get());
@@ -349,7 +418,8 @@ fn keep(
     let methods = incident.as_ref().map(Incident::methods).unwrap_or_default();
     let new = NewReport {
         id,
-        leaf,
+        digest: opened.digest,
+        size_bytes: opened.size,
         report,
         report_json: &opened.report_json,
         signature: &opened.signature,

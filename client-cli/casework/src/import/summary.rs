@@ -10,8 +10,9 @@ use marram_terminal::{
 };
 use serde::Serialize;
 
+use super::reports::{Fate, Sealed};
 use crate::{
-    casebook::{Casebook, leaves::KnownLeaf},
+    casebook::{Casebook, leaves::KnownLeaf, reports::NOT_IN_LOG},
     outcome::Outcome,
 };
 
@@ -19,6 +20,14 @@ use crate::{
 const SHOWN: usize = 40;
 /// How many warnings are kept: a hostile bundle could make as many as it has bytes.
 const WARNINGS: usize = 1000;
+/// Warnings that show that somebody attacks.
+const ALARMS: [&str; 5] = [
+    "forked",
+    "hostile leaves",
+    "charter rollback",
+    "manifest equivocation",
+    "refused manifest",
+];
 
 /// What became of one bundle.
 #[derive(Debug, Serialize)]
@@ -35,6 +44,10 @@ pub(super) struct Summary {
     /// Reports that were decided on before.
     before: BTreeMap<Outcome, u64>,
     partly_sealed: u64,
+    /// Reports that no leaf names, as the log is known here.
+    not_in_log: u64,
+    /// What shows that somebody attacks, by name.
+    pub(super) alarms: BTreeMap<String, u64>,
     /// Leaves of the whole casebook to which no report came yet.
     without_report: u64,
     /// Under `--json` all of them, otherwise those to be told about.
@@ -69,6 +82,8 @@ pub(super) struct Manifests {
 pub(super) struct Leaves {
     pub(super) new: u64,
     pub(super) known: u64,
+    /// Others were seen in their places.
+    pub(super) forked: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,42 +107,41 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(
-        known: &KnownLeaf,
-        outcome: Outcome,
-        report: Option<i64>,
-        flags: Vec<String>,
-        detail: Option<String>,
-    ) -> Self {
-        Self {
-            leaf: Some(known.index),
-            digest: known.leaf.digest,
-            outcome,
+    pub(super) fn new(sealed: &Sealed, fate: Fate) -> Self {
+        let mut line = Self {
+            leaf: sealed.leaf.map(|known| known.index),
+            digest: sealed.digest,
+            outcome: fate.outcome,
             before: false,
-            report,
-            flags,
-            detail,
+            report: fate.report,
+            flags: fate.flags,
+            detail: fate.detail,
+        };
+        if sealed.leaf.is_none() {
+            line.flags.insert(0, NOT_IN_LOG.to_owned());
         }
+        line
     }
 
     /// A report that was decided on in an earlier import.
-    pub(super) fn before(known: &KnownLeaf, outcome: Outcome) -> Self {
+    pub(super) fn before(sealed: &Sealed, outcome: Outcome, report: Option<i64>) -> Self {
+        let mut fate = Fate::of(outcome);
+        fate.report = report;
         Self {
             before: true,
-            ..Self::new(known, outcome, known.report, Vec::new(), None)
+            ..Self::new(sealed, fate)
         }
     }
 
-    /// A report that no leaf promised.
-    pub(super) fn unknown(digest: Digest) -> Self {
+    fn withheld(known: &KnownLeaf) -> Self {
         Self {
-            leaf: None,
-            digest,
-            outcome: Outcome::UnknownLeaf,
+            leaf: Some(known.index),
+            digest: known.leaf.digest,
+            outcome: Outcome::Withheld,
             before: false,
             report: None,
             flags: Vec::new(),
-            detail: Some("no leaf of the log names it".to_owned()),
+            detail: None,
         }
     }
 }
@@ -144,6 +158,8 @@ impl Summary {
             outcomes: BTreeMap::new(),
             before: BTreeMap::new(),
             partly_sealed: 0,
+            not_in_log: 0,
+            alarms: BTreeMap::new(),
             without_report: 0,
             reports: Vec::new(),
             warnings: Vec::new(),
@@ -154,6 +170,9 @@ impl Summary {
     }
 
     pub(super) fn warn(&mut self, name: &'static str, detail: &impl ToString) {
+        if ALARMS.contains(&name) {
+            *self.alarms.entry(name.to_owned()).or_default() += 1;
+        }
         if self.warnings.len() < WARNINGS {
             let detail = detail.to_string();
             self.warnings.push(Warning { name, detail });
@@ -172,6 +191,12 @@ impl Summary {
         if line.flags.iter().any(|flag| flag == "partly sealed") {
             self.partly_sealed += 1;
         }
+        if line.leaf.is_none() {
+            self.not_in_log += 1;
+        }
+        if !line.before && line.outcome.is_alarm() {
+            *self.alarms.entry(line.outcome.label()).or_default() += 1;
+        }
         let remarkable = !line.before && (line.outcome.is_fault() || !line.flags.is_empty());
         if self.all || (remarkable && self.reports.len() < SHOWN) {
             self.reports.push(line);
@@ -186,8 +211,7 @@ impl Summary {
         self.without_report = counts.get(&Outcome::Withheld).copied().unwrap_or(0);
         if let Some((from, to)) = self.range.filter(|_| self.all) {
             for known in casebook.leaves_without_report(from, to)? {
-                self.reports
-                    .push(Line::new(&known, Outcome::Withheld, None, Vec::new(), None));
+                self.reports.push(Line::withheld(&known));
             }
         }
         Ok(())
@@ -206,10 +230,14 @@ impl Summary {
         );
         let Manifests { new, known, refused } = self.manifests;
         out.field("manifests", format!("{new} new, {known} known, {refused} refused"));
-        out.field(
-            "leaves",
-            format!("{} new, {} known", self.leaves.new, self.leaves.known),
-        );
+        let Leaves { new, known, forked } = self.leaves;
+        out.field("leaves", format!("{new} new, {known} known, {forked} forked"));
+        if self.not_in_log > 0 {
+            out.field(
+                "not in the log",
+                format!("{} reports, as this casebook knows it", self.not_in_log),
+            );
+        }
         self.print_table(out);
         let told: Vec<_> = self.reports.iter().filter(|line| !line.before).collect();
         if !told.is_empty() {

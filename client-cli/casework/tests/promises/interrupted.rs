@@ -1,6 +1,12 @@
 //! Imports that are cut off, and what they cost in memory.
 
-use std::{fs, os::unix::process::ExitStatusExt as _, process::Child, time::Duration};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::Child,
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -81,6 +87,75 @@ fn ctrl_c_ends_an_import_and_leaves_nothing_half_written() {
     assert!(status["reports"].as_u64().unwrap() < 10, "{status}");
     home.json(&["import", bundle.to_str().unwrap()]);
     assert_eq!(home.json(&["status"])["reports"], 10);
+}
+
+/// A home with one report of 96 MiB, and its extraction, caught while a file is half written.
+fn extracting_half_way() -> (Home, PathBuf, Child) {
+    let home = organization().alice();
+    let mut told = Told::new("two long recordings");
+    told.attachments = vec![vec![3; 48 << 20], vec![4; 48 << 20]];
+    let mut server = Server::new();
+    server.accept(told.seal(&target()));
+    home.import(&server);
+    let folder = home.beside("out");
+    let mut child = home.start(&["extract", "1", "--to", folder.to_str().unwrap()]);
+    while !partials(&folder)
+        .iter()
+        .any(|path| fs::metadata(path).is_ok_and(|found| found.len() > 0))
+    {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it could be interrupted"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (home, folder, child)
+}
+
+fn partials(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "partial"));
+    paths
+}
+
+#[test]
+fn plaintext_that_a_killed_extract_left_is_swept_and_named_by_the_next() {
+    let (home, folder, mut child) = extracting_half_way();
+    signal(&child, "KILL");
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    let left = partials(&folder);
+    assert_eq!(left.len(), 1);
+    let name = left[0].file_name().unwrap().to_str().unwrap();
+    // Neither a stranger's file nor what a link points to is touched.
+    let (stranger, target) = (folder.join("notes.partial"), folder.join("notes"));
+    fs::write(&stranger, "mine").unwrap();
+    fs::write(&target, "mine").unwrap();
+    std::os::unix::fs::symlink(&target, folder.join(".marram-link.partial")).unwrap();
+    for done in ["01-attachment", "02-attachment"] {
+        // The first may have been finished.
+        let _ = fs::remove_file(folder.join(done));
+    }
+    let output = home.run(&["extract", "1", "--to", folder.to_str().unwrap()]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("cut off") && said.contains(name),
+        "{said}"
+    );
+    assert!(!left[0].exists());
+    assert_eq!(
+        (fs::read(&stranger).unwrap(), fs::read(&target).unwrap()),
+        (b"mine".to_vec(), b"mine".to_vec())
+    );
+}
+
+#[test]
+fn ctrl_c_ends_an_extract_and_leaves_nothing_half_written() {
+    let (_home, folder, child) = extracting_half_way();
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert_eq!(partials(&folder), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod destroying;
 mod enrolling;
 mod importing;
 mod interrupted;
+mod leaves;
 mod opening;
 mod reading;
 mod support;

@@ -217,6 +217,7 @@ fn every_hostile_payload_is_named_and_leaves_nothing() {
         );
     }
     assert_eq!(summary["outcomes"], json!({"hostile_payload": cases.len()}));
+    assert_eq!(summary["alarms"], json!({"hostile payload": cases.len()}));
     let status = home.json(&["status"]);
     assert_eq!((&status["reports"], &status["attachments"]), (&json!(0), &json!(0)));
 }
@@ -302,6 +303,40 @@ fn a_follow_up_is_linked_to_the_first_report_of_its_codename() {
     assert!(one_line(&home.ok(&["show", "5"])).contains("answers to it would go to somebody"));
     let first = home.ok(&["show", "1"]);
     assert!(first.contains("#2, #3, #5"), "{first}");
+}
+
+#[test]
+fn a_follow_up_under_another_codename_or_with_another_reply_key_is_named() {
+    let home = organization().alice();
+    let mut server = Server::new();
+    server.accept(sealed("first"));
+    // Another codename signs, and names the reply key of the first report.
+    let key = |seed| codename(seed).signing_key().public().to_string();
+    let stolen = report_json("I am the same person").replace(&key(CODENAME), &key(60));
+    assert!(stolen.contains(&key(60)));
+    let stolen = stolen.replace(r#""continues":false"#, r#""continues":true"#);
+    let reply = |seed| serde_json::to_string(&codename(seed).reply_key()).unwrap();
+    let diverted = report_json("answer me elsewhere").replace(&reply(CODENAME), &reply(50));
+    let diverted = diverted.replace(r#""continues":false"#, r#""continues":true"#);
+    for (seed, json) in [(60, stolen), (CODENAME, diverted)] {
+        let signature = codename(seed).signing_key().sign(json.as_bytes());
+        let parts = [
+            Part::Entry("report.json", json.as_bytes()),
+            Part::Entry("report.sig", &signature),
+        ];
+        server.accept(seal_parts(&recipients(), SMALLEST, &parts));
+    }
+    let summary = home.import(&server);
+    assert_eq!(summary["outcomes"], json!({"opened": 3}), "{summary}");
+    assert_eq!(
+        summary["reports"][1]["flags"],
+        json!(["a follow-up under another codename than #1"])
+    );
+    assert_eq!(summary["reports"][2]["flags"], json!(["another reply key than #1"]));
+    let listed = home.json(&["list"]);
+    assert_eq!(listed["reports"][1]["continuity"], "another_codename");
+    assert_eq!(listed["reports"][2]["continuity"], "another_reply_key");
+    assert!(one_line(&home.ok(&["show", "2"])).contains("another codename has signed it"));
 }
 
 #[test]

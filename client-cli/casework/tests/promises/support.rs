@@ -327,7 +327,15 @@ impl Home {
     pub(crate) fn import(&self, server: &Server) -> Value {
         let bundle = self.beside("bundle.tar");
         server.write(&bundle);
-        self.json(&["import", bundle.to_str().unwrap()])["bundles"][0].take()
+        let output = self.run(&["--json", "import", bundle.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        let mut printed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        let summary = printed["bundles"][0].take();
+        // Whatever was named, the import itself must be complete; and a script must see what was named.
+        let calm = summary["alarms"].as_object().unwrap().is_empty();
+        assert_eq!(output.status.code(), Some(i32::from(!calm)), "{summary}: {said}");
+        assert!(calm || said.contains("the import is complete"), "{said}");
+        summary
     }
 
     /// Everything that people can see of the casebook.
@@ -363,6 +371,11 @@ pub(crate) fn warnings(summary: &Value) -> Vec<(String, String)> {
     warnings
         .map(|warning| (field(warning, "name"), field(warning, "detail")))
         .collect()
+}
+
+/// The names of a summary's warnings.
+pub(crate) fn names(summary: &Value) -> Vec<String> {
+    warnings(summary).into_iter().map(|(name, _)| name).collect()
 }
 
 // --- what a courier would bring -------------------------------------------------------------------------------------
