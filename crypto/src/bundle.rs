@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A bundle is not signed and nothing in it is believed for being in it: charters and manifests are verified by their
-//! signatures, ciphertexts by the leaves. Reading streams, and holds one small entry in memory at a time.
+//! signatures, ciphertexts by their names and by what is inside, leaves by nothing yet. Reading streams, and holds one
+//! small entry in memory at a time.
 
 use std::io::{self, Read, Write};
 
