@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -116,8 +117,12 @@ impl Config {
             || limits.large_uploads == 0
             || limits.idle_timeout_s == 0
             || limits.header_timeout_s == 0
+            || limits.upload_min_bytes_per_s == 0
         {
-            bail!("in [limits], every number but `upload_min_bytes_per_s` and `stop_timeout_s` must be at least 1");
+            bail!("in [limits], every number but `stop_timeout_s` must be at least 1");
+        }
+        if limits.idle_timeout_s > MAX_TIMEOUT_S || limits.header_timeout_s > MAX_TIMEOUT_S {
+            bail!("in [limits], `idle_timeout_s` and `header_timeout_s` must be at most {MAX_TIMEOUT_S}, one day");
         }
         if limits.small_uploads_bytes < SMALL_UPLOAD_MAX_LEN {
             bail!(
@@ -144,6 +149,15 @@ impl Config {
 
 /// Longest report that is received in memory, in bytes.
 pub const SMALL_UPLOAD_MAX_LEN: u32 = 1 << 20;
+
+/// Longest timeout in seconds.
+const MAX_TIMEOUT_S: u64 = 86_400;
+
+impl Limits {
+    pub(crate) const fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_s)
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -241,6 +255,12 @@ mod tests {
             ("127.0.0.1:8080", "unix:here", "must begin with /"),
             ("127.0.0.1:8081", "127.0.0.1:8080", "health_listen"),
             ("[limits]", "[limits]\nidle_timeout_s = 0", "at least 1"),
+            ("[limits]", "[limits]\nupload_min_bytes_per_s = 0", "at least 1"),
+            (
+                "[limits]",
+                "[limits]\nidle_timeout_s = 18446744073709551615",
+                "at most 86400",
+            ),
             (
                 "[limits]",
                 "[limits]\nsmall_uploads_bytes = 1000",

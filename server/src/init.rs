@@ -16,6 +16,7 @@ use marram_crypto::{
 };
 
 use crate::{
+    chain,
     config::Config,
     log_key,
     store::{Embedded, Put, Settings, Store},
@@ -113,6 +114,7 @@ pub async fn init(data_dir: &Path, chain: CharterChain) -> anyhow::Result<Initia
             );
         }
     }
+    let chain = chain::without_junk(&chain)?;
     let fingerprint = chain.newest().fingerprint();
     let config = Config::sample(&data_dir, fingerprint)?;
 

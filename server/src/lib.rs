@@ -4,6 +4,7 @@
 //! report says.
 //!
 //! - [`http`]: the routes. [`published`]: the keyholders' charter and manifests, which decide what is accepted.
+//!   [`chain`]: charters as strangers offer them.
 //! - [`store`]: what was accepted, durably.
 //! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`clock`]: the program around them.
 //!
@@ -13,6 +14,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod chain;
 pub mod clock;
 pub mod config;
 pub mod http;

@@ -12,7 +12,7 @@ use marram_crypto::{
     manifest::{ClosingWarning, GRACE_DAYS, Manifest, UntrustedManifest, closing_warning},
 };
 
-use crate::store::Store;
+use crate::{chain, store::Store};
 
 /// A snapshot; replaced as a whole when something is published.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl Published {
             .collect();
         let chain = UntrustedCharterChain::parse(&serde_json::to_vec(&notes)?)
             .and_then(|chain| chain.verify(pinned))
+            .and_then(|chain| chain::without_junk(&chain))
             .context("the stored charter chain does not verify with `charter_fingerprint`")?;
 
         let mut manifests = BTreeMap::new();

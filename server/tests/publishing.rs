@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::{Organization, Server, rng, sealed, sign_charter, sign_manifest};
+use harness::{Organization, Server, contains, rng, sealed, sign_charter, sign_manifest};
 use marram_crypto::{
     charter::{UntrustedCharter, UntrustedCharterChain},
     key::SigningKey,
@@ -187,5 +187,108 @@ fn a_charter_must_extend_the_chain() {
     assert_eq!(
         server.post(server.epoch(), &sealed(&old, 0)).expect(409).problem(),
         "epoch-not-open"
+    );
+}
+
+/// A signature line that nobody made: of an unknown key, with a long name.
+fn junk() -> String {
+    format!("\u{2014} {} {}AAA=\n", "junk".repeat(2000), "A".repeat(88))
+}
+
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+fn chain_json(notes: &[String]) -> Vec<u8> {
+    serde_json::to_vec(notes).unwrap()
+}
+
+#[test]
+fn lines_that_nobody_of_the_keyholders_signed_are_neither_stored_nor_served() {
+    let mut server = Server::start();
+    let organization = &server.organization;
+    let first = text_of(organization.chain.newest().note().to_bytes());
+    let mut draft = organization.chain.newest().successor();
+    draft.name = "Renamed".to_owned();
+    let second = text_of(sign_charter(&draft, &organization.roots[..2]).note().to_bytes());
+    let padding = junk().repeat(80);
+    let chain = chain_json(&[first.clone(), format!("{second}{padding}")]);
+    assert!(chain.len() > 600_000);
+    server.put("/v1/charter", &chain).expect(201);
+    let clean = chain_json(&[first, second]);
+    assert_eq!(server.get("/v1/charter").expect(200).body, clean);
+
+    let mut manifest = organization.draft(server.epoch(), 1, server.log);
+    manifest.charter = draft.to_note().unwrap().digest();
+    let manifest = text_of(sign_manifest(&manifest, &organization.roots).note().to_bytes());
+    server
+        .put("/v1/manifest", format!("{manifest}{padding}").as_bytes())
+        .expect(201);
+    server.put("/v1/manifest", manifest.as_bytes()).expect(200);
+    let shown = server.get("/v1/manifest").expect(200).body;
+    assert!(!text_of(shown.clone()).contains("junk"));
+    let sorted = |note: &str| {
+        let mut lines: Vec<_> = note.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&text_of(shown)), sorted(&manifest));
+
+    assert_eq!(contains(&server.folder.path().join("store"), b"junkjunk"), None);
+    server.restart();
+    assert_eq!(server.get("/v1/charter").expect(200).body, clean);
+}
+
+#[test]
+fn padded_charters_never_make_the_chain_too_long_to_be_read_again() {
+    let mut server = Server::start();
+    let mut chain = server.organization.chain.clone();
+    let mut notes = vec![text_of(chain.newest().note().to_bytes())];
+    // Each as long as it may be; together they would have 4 MB.
+    for version in 2..=5 {
+        let mut draft = chain.newest().successor();
+        draft.name = format!("Renamed {version}");
+        let charter = sign_charter(&draft, &server.organization.roots[..2]);
+        let padded = format!("{}{}", text_of(charter.note().to_bytes()), junk().repeat(95));
+        let offered = [notes.clone(), vec![padded]].concat();
+        server.put("/v1/charter", &chain_json(&offered)).expect(201);
+        notes.push(text_of(charter.note().to_bytes()));
+        chain = chain.append(charter).unwrap();
+        server.restart();
+    }
+    assert_eq!(server.get("/v1/charter").expect(200).body, chain_json(&notes));
+}
+
+#[test]
+fn behind_the_real_charters_the_first_bogus_one_ends_it() {
+    let server = Server::start();
+    let organization = &server.organization;
+    let real = text_of(organization.chain.newest().note().to_bytes());
+    let stranger = SigningKey::random(&mut rng());
+    let bogus = text_of(
+        sign_charter(&organization.chain.newest().successor(), &[stranger])
+            .note()
+            .to_bytes(),
+    );
+    // 63 of them, and 63 that would each be refused by another name if they were looked at.
+    for follower in [bogus.clone(), real.clone()] {
+        let mut notes = vec![real.clone(), bogus.clone()];
+        notes.resize(64, follower);
+        let refused = server.put("/v1/charter", &chain_json(&notes)).expect(403);
+        assert_eq!(refused.problem(), "charter-refused");
+        let detail = text_of(refused.body);
+        assert!(
+            detail.contains("charter 2 is signed by 0 root keys of the version before it"),
+            "{detail}"
+        );
+    }
+    // What is known already is not looked at again: only its text counts, with whatever lines it comes.
+    let (body, _) = real.rsplit_once("\n\n").unwrap();
+    let relined = format!("{body}\n\n{}", junk());
+    server.put("/v1/charter", &chain_json(&[relined])).expect(200);
+    server.put("/v1/charter", &chain_json(&vec![real; 65])).expect(422);
+    assert_eq!(
+        server.get("/v1/charter").expect(200).body,
+        organization.chain.to_json().as_bytes()
     );
 }

@@ -93,7 +93,14 @@ fn every_wrong_thing_is_refused_by_name_with_one_length_and_leaves_nothing() {
     }
     let post =
         |query: &str, headers: &str| send(server.address, "POST", &format!("/v1/reports{query}"), headers, &good);
-    for query in ["", "?epoch=", "?epoch=x", "?epoch=99999999999", "?epoch=4294967295", "?e=1"] {
+    for query in [
+        "",
+        "?epoch=",
+        "?epoch=x",
+        "?epoch=99999999999",
+        "?epoch=4294967295",
+        "?e=1",
+    ] {
         assert_eq!(post(query, "").expect(400).problem(), "bad-query");
     }
     let head = format!("POST /v1/reports?epoch={epoch} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
@@ -181,6 +188,62 @@ fn an_upload_that_stops_moving_is_ended() {
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut &mute, &mut answer);
     assert!(server.leaves().is_empty());
+}
+
+#[test]
+fn whoever_holds_places_keeps_no_honest_report_out() {
+    let server = Server::start_with("small_uploads_bytes = 1048576\nlarge_uploads = 1\nidle_timeout_s = 60");
+    let epoch = server.epoch();
+    let manifest = server.publish(epoch);
+    // Charters that never end, until there is no room for another.
+    let mut holders = Vec::new();
+    let busy = loop {
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        let head = "PUT /v1/charter HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        // One that is refused is not read to its end.
+        drop(stream.write_all(&vec![b'['; 900_000]));
+        holders.push(stream);
+        let answer = send(server.address, "PUT", "/v1/charter", "", &vec![b'['; 900_000]);
+        if answer.status != 422 {
+            break answer.expect(503);
+        }
+        assert!(holders.len() < 100, "there is always room for another");
+    };
+    assert_eq!(busy.problem(), "busy");
+    // Places among the large that were only announced.
+    let large = sealed(&manifest, 1_500_000);
+    let announced: Vec<_> = (0..4)
+        .map(|_| begin(server.address, epoch, large.len(), &large[..100]))
+        .collect();
+    server.post(epoch, &sealed(&manifest, 0)).expect(201);
+    server.post(epoch, &large).expect(201);
+    drop((holders, announced));
+}
+
+#[test]
+fn who_sends_nearly_all_and_then_drips_is_ended_before_the_whole_would_have_been_due() {
+    // The whole would be due after 17 minutes.
+    let server = Server::start_with("small_uploads_bytes = 1048576\nlarge_uploads = 1\nidle_timeout_s = 1");
+    let epoch = server.epoch();
+    let manifest = server.publish(epoch);
+    for attachment_len in [600_000, 1_500_000] {
+        let report = sealed(&manifest, attachment_len);
+        let nearly = report.len() - 2000;
+        let mut dripping = begin(server.address, epoch, report.len(), &report[..nearly]);
+        dripping
+            .set_read_timeout(Some(std::time::Duration::from_millis(100)))
+            .unwrap();
+        // At most 200 seconds of drips, far fewer than the missing bytes.
+        let ended = (nearly..nearly + 1900).any(|at| {
+            let gone = dripping.write_all(&report[at..=at]).is_err();
+            let mut answer = [0; 1024];
+            gone || std::io::Read::read(&mut dripping, &mut answer).is_ok()
+        });
+        assert!(ended);
+        server.post(epoch, &report).expect(201);
+    }
+    assert_eq!(server.leaves().len(), 2);
 }
 
 #[test]

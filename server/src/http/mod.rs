@@ -67,7 +67,9 @@ pub struct App {
     publishing: tokio::sync::Mutex<()>,
     nonces: Mutex<Nonces>,
     /// One permit for each byte that a small report has in memory.
-    small_uploads: Semaphore,
+    small_uploads: Arc<Semaphore>,
+    /// The same for charters and manifests, apart: whoever fills it keeps no report out.
+    publications: Arc<Semaphore>,
     large_uploads: Semaphore,
 }
 
@@ -93,7 +95,8 @@ impl App {
             published: RwLock::new(Arc::new(published)),
             publishing: tokio::sync::Mutex::new(()),
             nonces: Mutex::default(),
-            small_uploads: Semaphore::new(limits.small_uploads_bytes as usize),
+            small_uploads: Arc::new(Semaphore::new(limits.small_uploads_bytes as usize)),
+            publications: Arc::new(Semaphore::new(notes::MAX_PUBLICATIONS_LEN)),
             large_uploads: Semaphore::new(limits.large_uploads),
             limits,
         }

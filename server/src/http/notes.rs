@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use marram_crypto::{
-    charter::{CharterError, MAX_CHAIN_LEN, UntrustedCharterChain},
+    charter::{CharterError, MAX_CHAIN_LEN},
     manifest::{GRACE_DAYS, ManifestError, UntrustedManifest},
     note,
 };
@@ -21,7 +21,10 @@ use super::{
     problem::{Problem, StoreProblem},
     upload::{self, Buffer, Upload, receiving},
 };
-use crate::{published::Published, store::Put};
+use crate::{chain, published::Published, store::Put};
+
+/// How many bytes of charters and manifests may be in memory until they are verified: eight of the longest.
+pub(super) const MAX_PUBLICATIONS_LEN: usize = 8 * MAX_CHAIN_LEN;
 
 /// The charter chain.
 pub(super) async fn get_charter(State(app): State<Arc<App>>) -> Response {
@@ -46,17 +49,23 @@ pub(super) async fn get_manifest(State(app): State<Arc<App>>) -> Result<Response
 /// Takes a longer charter chain. 201 if it is new, 200 if it is ours.
 pub(super) async fn put_charter(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
     let json = read(&app, request, MAX_CHAIN_LEN).await?;
-    let chain = UntrustedCharterChain::parse(&json.bytes).map_err(|error| refuse("not-a-charter", &error))?;
-    let chain = chain
-        .verify(app.pinned)
-        .map_err(|error| refuse("charter-refused", &error))?;
+    to_the_end(publish_charters(app, json)).await
+}
 
-    let _publishing = app.publishing.lock().await;
+async fn publish_charters(app: Arc<App>, json: Buffer) -> Result<StatusCode, Problem> {
+    let _turn = app.publishing.lock().await;
     let known = app.published();
-    chain.extends(&known.chain).map_err(|error| match error {
-        CharterError::Fork { .. } => refuse("charter-fork", &error),
-        _ => refuse("charter-refused", &error),
-    })?;
+    let ours = Arc::clone(&known);
+    let longer = aside(move || {
+        let offered = chain::read(&json.bytes).map_err(|error| refuse("not-a-charter", &error))?;
+        chain::extended(&ours.chain, &offered).map_err(|error| match error {
+            CharterError::Fork { .. } => refuse("charter-fork", &error),
+            _ => refuse("charter-refused", &error),
+        })
+    });
+    let Some(chain) = longer.await? else {
+        return Ok(StatusCode::OK);
+    };
     let mut status = StatusCode::OK;
     for charter in chain.charters().iter().skip(known.chain.charters().len()) {
         let note = charter.note().to_bytes();
@@ -78,26 +87,37 @@ pub(super) async fn put_charter(State(app): State<Arc<App>>, request: Request) -
 
 /// Takes a manifest. 201 if it is new, 200 if it is stored already.
 pub(super) async fn put_manifest(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
-    let body = read(&app, request, note::MAX_LEN).await?;
-    let manifest = UntrustedManifest::parse(&body.bytes).map_err(|error| refuse("not-a-manifest", &error))?;
+    let note = read(&app, request, note::MAX_LEN).await?;
+    to_the_end(publish_manifest(app, note)).await
+}
 
-    let _publishing = app.publishing.lock().await;
+async fn publish_manifest(app: Arc<App>, note: Buffer) -> Result<StatusCode, Problem> {
+    let _turn = app.publishing.lock().await;
     let published = app.published();
-    let manifest = manifest
-        .verify(&published.chain)
-        .map_err(|error| refuse("manifest-refused", &error))?;
-    let ours = app.log_key.public();
-    if manifest.log != ours {
-        return Err(Problem::OtherLogKey { ours: Box::new(ours) });
+    let ours = Arc::clone(&published);
+    let (manifest, note) = aside(move || {
+        let manifest = UntrustedManifest::parse(&note.bytes).map_err(|error| refuse("not-a-manifest", &error))?;
+        let manifest = manifest
+            .verify(&ours.chain)
+            .map_err(|error| refuse("manifest-refused", &error))?;
+        // Signature lines are not signed: none stays that anybody could have added.
+        let mut note = manifest.note().clone();
+        note.keep_only(&ours.chain.newest().root_keys());
+        Ok((manifest, note.to_bytes()))
+    })
+    .await?;
+    let log_key = app.log_key.public();
+    if manifest.log != log_key {
+        return Err(Problem::OtherLogKey {
+            ours: Box::new(log_key),
+        });
     }
     let epoch = manifest.epoch;
     if app.clock.today() >= epoch.closes().plus(GRACE_DAYS) {
         return Err(Problem::EpochClosed { epoch });
     }
-    if let Some(newest) = published
-        .newest(epoch)
-        .filter(|newest| newest.version != manifest.version)
-    {
+    let newest = published.newest(epoch);
+    if let Some(newest) = newest.filter(|newest| newest.version != manifest.version) {
         manifest.replaces(newest).map_err(|error| match error {
             ManifestError::Rollback { .. } => refuse("manifest-older", &error),
             _ => refuse("manifest-refused", &error),
@@ -105,36 +125,56 @@ pub(super) async fn put_manifest(State(app): State<Arc<App>>, request: Request) 
     }
     let put = app
         .store
-        .put_manifest(epoch, manifest.version.into(), manifest.hash(), manifest.to_bytes())
+        .put_manifest(epoch, manifest.version.into(), manifest.hash(), note)
         .await?;
-    let status = match put {
-        Put::Fresh => StatusCode::CREATED,
-        Put::Repeated => StatusCode::OK,
-        Put::Conflict => {
-            return Err(conflict(
-                "manifest-conflict",
-                "another manifest of this epoch and version is stored: a keyholder has signed two; issue a higher version",
-            ));
+    match put {
+        Put::Fresh => {
+            reload(&app).await?;
+            Ok(StatusCode::CREATED)
         }
-        Put::Older { newest } => {
-            return Err(conflict(
-                "manifest-older",
-                &format!("version {newest} of this epoch is stored already"),
-            ));
+        Put::Repeated => {
+            // It is shown already, unless it was stored and taking it over failed.
+            if newest.is_none_or(|newest| newest.hash() != manifest.hash()) {
+                reload(&app).await?;
+            }
+            Ok(StatusCode::OK)
         }
-    };
-    reload(&app).await?;
-    Ok(status)
+        Put::Conflict => Err(conflict(
+            "manifest-conflict",
+            "another manifest of this epoch and version is stored: a keyholder has signed two; issue a higher version",
+        )),
+        Put::Older { newest } => Err(conflict(
+            "manifest-older",
+            &format!("version {newest} of this epoch is stored already"),
+        )),
+    }
 }
 
-async fn read(app: &App, request: Request, limit: usize) -> Result<Buffer<'_>, Problem> {
+/// Receives a body. Anyone can send these, so they have room of their own.
+async fn read(app: &App, request: Request, limit: usize) -> Result<Buffer, Problem> {
     let (parts, body) = request.into_parts();
     let upload = Upload::new(&parts.headers, body, app.limits);
-    // Anyone can send these, so they share the room of small reports.
     receiving(upload, async |upload| {
-        upload::small(upload, &parts.headers, limit as u64, &app.small_uploads).await
+        upload::small(upload, &parts.headers, limit as u64, &app.publications).await
     })
     .await
+}
+
+/// Runs `publish` even if the client goes away, so that nothing is stored and not shown, and nobody gets two turns at
+/// once by leaving. What waits is bounded by the room its bodies hold.
+async fn to_the_end(
+    publish: impl Future<Output = Result<StatusCode, Problem>> + Send + 'static,
+) -> Result<StatusCode, Problem> {
+    tokio::spawn(publish)
+        .await
+        .unwrap_or(Err(Problem::Store(StoreProblem::Failed)))
+}
+
+/// Runs `verify` off the async threads. Callers hold `publishing`, so that there is one at a time.
+async fn aside<T: Send + 'static>(verify: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(verify)
+        .await
+        .unwrap_or(Err(Problem::Store(StoreProblem::Failed)))
 }
 
 /// Takes over what was published. Callers hold `publishing`.

@@ -2,7 +2,7 @@
 //!
 //! Refused before anything of it is read: no length, a length that is no bucket, an epoch that is not open. Refused
 //! after the first bytes: what does not have the shape of a sealed report of that epoch. Only then is anything written,
-//! and to a file without a name; what breaks off leaves nothing.
+//! and to a file without a name (see `spool`); what breaks off leaves nothing.
 
 use std::{io, sync::Arc};
 
@@ -65,17 +65,17 @@ async fn take(app: &App, epoch: Epoch, headers: &HeaderMap, upload: &mut Upload)
     let len = upload.len(headers)?;
     check_len(len, &manifest)?;
     let small = len <= u64::from(SMALL_UPLOAD_MAX_LEN);
-    let _turn = if small {
-        None
-    } else {
-        Some(app.large_uploads.try_acquire().map_err(|_| Problem::Busy)?)
-    };
-
     let slots = manifest.slots.len();
     let mut buffer = Buffer::new(&app.small_uploads);
     upload.fill(&mut buffer, prefix_len(slots)).await?;
     SealedHeader::parse(&buffer.bytes, slots).map_err(Problem::Shape)?;
 
+    // Not before there is a header: a place among the large costs what a sealed report costs to begin.
+    let _place = if small {
+        None
+    } else {
+        Some(app.large_uploads.try_acquire().map_err(|_| Problem::Busy)?)
+    };
     let body = if small {
         upload.fill(&mut buffer, usize::MAX).await?;
         store::Body::in_memory(std::mem::take(&mut buffer.bytes))
@@ -109,10 +109,12 @@ fn not_a_bucket(manifest: &Manifest) -> Problem {
     }
 }
 
-/// Receives the rest into a file that never has a name, on the file system of the store.
+/// Receives the rest into a file without a name, on the file system of the store: one that never had a name
+/// (`O_TMPFILE`), or, on a file system that has no such files (NFS, say), one whose random name is removed as soon as it
+/// is made. A crash in just that moment leaves an empty file; and the folder's times then show when it was.
 async fn spool(
     app: &App,
-    start: Buffer<'_>,
+    mut start: Buffer,
     len: u64,
     upload: &mut Upload,
 ) -> Result<Result<store::Body, store::BodyError>, Problem> {
@@ -125,10 +127,13 @@ async fn spool(
     let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Hasher::new();
     let mut written = 0_u64;
-    let mut next = Some(Bytes::from(start.bytes));
+    let mut next = Some(Bytes::from(std::mem::take(&mut start.bytes)));
+    let mut start = Some(start);
     while let Some(bytes) = next {
         hasher.update(&bytes);
         file.write_all(&bytes).await.map_err(failed)?;
+        // Its room in memory.
+        drop(start.take());
         let before = written / SPACE_CHECK_LEN;
         written += bytes.len() as u64;
         // What is only under way must not crowd out what could be stored.

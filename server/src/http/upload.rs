@@ -1,6 +1,6 @@
 //! Receiving a body: bounded in bytes, in memory and in time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -8,8 +8,8 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::problem::Problem;
@@ -19,40 +19,46 @@ use crate::config::Limits;
 /// unread bytes is reset, and the refusal with it.
 const LINGER_BYTES: usize = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
+/// See [`Upload`].
+const MAX_CREDIT: u32 = 2;
 
 /// A body under way.
+///
+/// Time is bought with bytes: at first there are `idle_timeout_s` seconds, and each byte adds its share of
+/// `upload_min_bytes_per_s`. So a body of any length has a deadline, its length at that rate, however its bytes are
+/// spread. What is saved up is at most [`MAX_CREDIT`] times the idle timeout: whoever sends all but the last byte cannot
+/// hold its memory for as long as the whole would take at the lowest rate.
 pub(super) struct Upload {
     body: Body,
     len: u64,
     received: u64,
-    started: Instant,
+    /// When the bought time is up.
+    deadline: Instant,
     limits: Limits,
     /// The client waits for `100 Continue` before it sends.
     waits: bool,
 }
 
 /// Bytes in memory, for which room is taken as they come: who announces much and sends little takes little.
-pub(super) struct Buffer<'a> {
+pub(super) struct Buffer {
     pub(super) bytes: Vec<u8>,
-    memory: &'a Semaphore,
-    taken: Option<SemaphorePermit<'a>>,
+    memory: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
 }
 
-impl<'a> Buffer<'a> {
+impl Buffer {
     /// An empty buffer that takes its room from `memory`, one permit for each byte.
-    pub(super) const fn new(memory: &'a Semaphore) -> Self {
+    pub(super) fn new(memory: &Arc<Semaphore>) -> Self {
         Self {
             bytes: Vec::new(),
-            memory,
+            memory: Arc::clone(memory),
             taken: None,
         }
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         // At once or not at all: a queue would only hold memory and connections.
-        let more = self
-            .memory
-            .try_acquire_many(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let more = Arc::clone(&self.memory).try_acquire_many_owned(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         let more = more.map_err(|_| Problem::Busy)?;
         match &mut self.taken {
             Some(taken) => taken.merge(more),
@@ -69,7 +75,7 @@ impl Upload {
         Self {
             len: 0,
             received: 0,
-            started: Instant::now(),
+            deadline: Instant::now() + limits.idle_timeout(),
             limits,
             waits: headers.contains_key(header::EXPECT),
             body,
@@ -88,8 +94,11 @@ impl Upload {
     /// The next bytes, or `None` once all have come.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
-            let idle = Duration::from_secs(self.limits.idle_timeout_s);
-            let frame = timeout(idle, self.body.frame()).await.map_err(|_| Problem::TooSlow)?;
+            let idle = self.limits.idle_timeout();
+            let until = self.deadline.min(Instant::now() + idle);
+            let frame = timeout_at(until, self.body.frame())
+                .await
+                .map_err(|_| Problem::TooSlow)?;
             let Some(frame) = frame else {
                 return if self.received == self.len {
                     Ok(None)
@@ -101,21 +110,20 @@ impl Upload {
                 continue;
             };
             self.received += bytes.len() as u64;
-            let due = self
-                .started
-                .elapsed()
-                .saturating_sub(idle)
-                .as_secs()
-                .saturating_mul(self.limits.upload_min_bytes_per_s);
-            if self.received < due.min(self.len) {
+            let now = Instant::now();
+            if self.deadline < now {
                 return Err(Problem::TooSlow);
             }
+            let bought = Duration::from_secs(bytes.len() as u64)
+                .checked_div(u32::try_from(self.limits.upload_min_bytes_per_s).unwrap_or(u32::MAX))
+                .unwrap_or_default();
+            self.deadline = (self.deadline + bought).min(now + idle * MAX_CREDIT);
             return Ok(Some(bytes));
         }
     }
 
     /// Appends bytes to `buffer` until it has `len` of them, or the body ends.
-    pub(super) async fn fill(&mut self, buffer: &mut Buffer<'_>, len: usize) -> Result<(), Problem> {
+    pub(super) async fn fill(&mut self, buffer: &mut Buffer, len: usize) -> Result<(), Problem> {
         while buffer.bytes.len() < len {
             let Some(bytes) = self.next().await? else { break };
             buffer.extend(&bytes)?;
@@ -152,12 +160,12 @@ where
 }
 
 /// Reads a whole small body.
-pub(super) async fn small<'a>(
+pub(super) async fn small(
     upload: &mut Upload,
     headers: &HeaderMap,
     limit: u64,
-    memory: &'a Semaphore,
-) -> Result<Buffer<'a>, Problem> {
+    memory: &Arc<Semaphore>,
+) -> Result<Buffer, Problem> {
     let len = upload.len(headers)?;
     if len > limit {
         return Err(Problem::TooLarge { limit });

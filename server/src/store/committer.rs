@@ -3,6 +3,13 @@
 //! It takes what waits, up to a bound, and commits it as one group: bodies, sync of the segments, one group in the
 //! ledger, sync of the ledger. Only then are the callers answered, and only then does the view learn of it. Waiting
 //! callers hold back the rest: the queue is bounded in number and in bytes.
+//!
+//! A report that is stored already costs the disk what a new one costs: its body is written behind the new ones, and if
+//! nothing in the group is new, so are zeros in place of the ledger's group; all is synced, answered, and then cut off.
+//! Else whoever seized a sealed file could ask the server, with a clock, whether it was ever sent. What remains is what
+//! happens in memory: a new report is also put into the view, and two files shrink after a group of repeats, which the
+//! next group waits for; both are small beside two syncs, and neither is nothing. And whoever reads the disk's journal
+//! can see it.
 
 use std::{
     collections::HashMap,
@@ -33,7 +40,7 @@ use super::{
 
 /// How many jobs a group takes.
 pub(super) const MAX_GROUP_JOBS: usize = 1024;
-/// A group that has this many bytes of bodies takes no more.
+/// A group with more than one body has at most this many bytes of bodies.
 const MAX_GROUP_BODY_BYTES: u64 = 64 << 20;
 /// A group that has this many bytes of notes takes no more; with one more note it is still below the ledger's limit.
 const MAX_GROUP_NOTE_BYTES: usize = 2 << 20;
@@ -47,8 +54,8 @@ pub(super) enum Job {
         epoch: Epoch,
         today: Day,
         reply: Reply<Appended>,
-        /// The share of the queue's memory; given back when the job is dropped.
-        _memory: OwnedSemaphorePermit,
+        /// The share of the queue's memory; given back when the body is dropped.
+        memory: OwnedSemaphorePermit,
     },
     Put {
         key: NoteKey,
@@ -70,6 +77,9 @@ pub(super) struct Shared {
     pub(super) ledger: File,
     /// Free bytes on the disk below which the store is full.
     pub(super) reserve: u64,
+    /// Bytes that were synced in segments and ledger, whether they stayed or not.
+    #[cfg(test)]
+    pub(super) synced: AtomicU64,
 }
 
 impl Shared {
@@ -93,6 +103,17 @@ pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
 }
 
+/// Makes groups of what waits.
+pub(super) struct Collector {
+    queue: mpsc::Receiver<Job>,
+    /// Did not fit into the last group.
+    held: Option<Job>,
+    /// Bytes of bodies in a group of more than one. No more than a segment has, so that a group begins one new segment
+    /// at most, in whatever order its bodies are written: that is how a start tells an interrupted group from bodies
+    /// whose ledger was lost.
+    max_body_bytes: u64,
+}
+
 /// What a group will change, and whom to tell.
 #[derive(Default)]
 struct Group {
@@ -100,6 +121,8 @@ struct Group {
     batch: Batch,
     /// The new leaves again, by digest: the same bytes may be in a group twice.
     new: HashMap<Digest, (u64, Leaf)>,
+    /// Bodies that are stored already, with their share of the queue's memory.
+    repeats: Vec<(Body, OwnedSemaphorePermit)>,
     answers: Vec<AnswerTo>,
 }
 
@@ -110,26 +133,15 @@ enum AnswerTo {
 
 impl Committer {
     /// Commits group after group until all senders are gone. Returns itself, for a clean stop.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) -> Self {
-        while let Some(first) = queue.blocking_recv() {
-            let (mut bodies, mut notes) = (0, 0);
-            let mut jobs = Vec::new();
-            let mut next = Some(first);
-            while let Some(job) = next {
-                match &job {
-                    Job::Append { body, .. } => bodies += body.size(),
-                    Job::Put { note, .. } => notes += note.len(),
-                }
-                jobs.push(job);
-                let room = jobs.len() < MAX_GROUP_JOBS && bodies < MAX_GROUP_BODY_BYTES && notes < MAX_GROUP_NOTE_BYTES;
-                next = if room { queue.try_recv().ok() } else { None };
-            }
-            self.commit(jobs, bodies + notes as u64);
+    pub(super) fn run(mut self, mut collector: Collector) -> Self {
+        while let Some(jobs) = collector.next() {
+            self.commit(jobs);
         }
         self
     }
 
-    fn commit(&mut self, jobs: Vec<Job>, bytes: u64) {
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let bytes = jobs.iter().map(Job::bytes).fold(0, u64::saturating_add);
         let mut group = Group {
             batch: Batch {
                 first: self.shared.len.load(Ordering::Acquire),
@@ -138,7 +150,13 @@ impl Committer {
             ..Group::default()
         };
         match self.write(jobs, bytes, &mut group) {
-            Ok(()) => group.answer(&Ok(())),
+            Ok(()) => {
+                let rehearsed = !group.repeats.is_empty();
+                group.answer(&Ok(()));
+                if rehearsed {
+                    self.end_rehearsal();
+                }
+            }
             Err(error) => group.answer(&Err(error)),
         }
     }
@@ -153,7 +171,7 @@ impl Committer {
                     epoch,
                     today,
                     reply,
-                    _memory,
+                    memory,
                 } => {
                     let (appended, staged) = if failed.is_some() {
                         (
@@ -165,6 +183,9 @@ impl Committer {
                     } else {
                         self.stage_body(&mut body, epoch, today, group)
                     };
+                    if !matches!(appended, Appended::Fresh { .. }) {
+                        group.repeats.push((body, memory));
+                    }
                     (AnswerTo::Append(reply, appended), staged)
                 }
                 Job::Put {
@@ -188,16 +209,29 @@ impl Committer {
             self.undo()?;
             return Err(error);
         }
-        if group.payload.is_empty() {
+        if group.payload.is_empty() && group.repeats.is_empty() {
             return Ok(());
         }
+        let end = self.segments.end();
+        let rehearsed = match self.rehearse_bodies(group) {
+            Ok(payload_len) => payload_len,
+            Err(error) => {
+                self.undo()?;
+                return Err(error);
+            }
+        };
 
         if let Err(error) = self.segments.sync() {
             // A failed sync is never tried again: the kernel may have dropped the pages.
             tracing::error!(kind = %error.kind(), "a segment could not be synced");
             return Err(self.stop_writing("a segment could not be synced"));
         }
-        match self.ledger.commit(&group.payload) {
+        let committed = if group.payload.is_empty() {
+            self.ledger.rehearse(rehearsed)
+        } else {
+            self.ledger.commit(&group.payload)
+        };
+        match committed {
             Ok(()) => {}
             Err(CommitError::Undone(error)) => {
                 self.undo()?;
@@ -206,7 +240,14 @@ impl Committer {
             Err(CommitError::Uncertain(reason)) => return Err(self.stop_writing(reason)),
         }
         // Committed. From here on nothing may be answered with an error.
-        self.segments.keep();
+        self.segments.keep(end);
+        #[cfg(test)]
+        self.shared
+            .synced
+            .store(self.ledger.synced + self.segments.synced, Ordering::Release);
+        if group.payload.is_empty() {
+            return Ok(());
+        }
         let view = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
         let applied = view
             .as_ref()
@@ -254,6 +295,27 @@ impl Committer {
                     (Appended::Fresh { leaf, index }, Ok(()))
                 }
             },
+        }
+    }
+
+    /// Writes the bodies that are stored already once more. Returns how long their records would be.
+    fn rehearse_bodies(&mut self, group: &mut Group) -> Result<usize, StoreError> {
+        let mut records = Vec::new();
+        for (body, _) in &mut group.repeats {
+            let place = self.segments.append(body)?;
+            // Its epoch and day take the same bytes as any.
+            let leaf = leaf_of(body, Epoch::MAX, Day::MAX);
+            Record::Leaf(StoredLeaf { leaf, place }).write(&mut records);
+        }
+        Ok(records.len())
+    }
+
+    /// After the answers: takes away what was only written so that a repeat costs what a new report costs.
+    fn end_rehearsal(&mut self) {
+        let ended = self.ledger.end_rehearsal().and_then(|()| self.segments.roll_back());
+        if let Err(error) = ended {
+            tracing::error!(kind = %error.kind(), "what was not to stay could not be cut off");
+            self.stop_writing("what was not to stay could not be cut off");
         }
     }
 
@@ -313,6 +375,48 @@ impl Committer {
         let reason = self.shared.read_only.get_or_init(|| reason);
         tracing::error!(reason, "the store only reads until the server is restarted");
         StoreError::ReadOnly(reason)
+    }
+}
+
+impl Job {
+    /// How many bytes it writes, about.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Append { body, .. } => body.size(),
+            Self::Put { note, .. } => note.len() as u64,
+        }
+    }
+}
+
+impl Collector {
+    /// Takes from `queue`.
+    pub(super) fn new(queue: mpsc::Receiver<Job>, segment_bytes: u64) -> Self {
+        Self {
+            queue,
+            held: None,
+            max_body_bytes: MAX_GROUP_BODY_BYTES.min(segment_bytes),
+        }
+    }
+
+    /// What is committed next; `None` once all senders are gone.
+    pub(super) fn next(&mut self) -> Option<Vec<Job>> {
+        let mut next = self.held.take().or_else(|| self.queue.blocking_recv());
+        let (mut bodies, mut notes) = (0_u64, 0);
+        let mut jobs = Vec::new();
+        while let Some(job) = next {
+            match &job {
+                Job::Append { body, .. } if bodies > 0 && bodies.saturating_add(body.size()) > self.max_body_bytes => {
+                    self.held = Some(job);
+                    break;
+                }
+                Job::Append { body, .. } => bodies = bodies.saturating_add(body.size()),
+                Job::Put { note, .. } => notes += note.len(),
+            }
+            jobs.push(job);
+            let room = jobs.len() < MAX_GROUP_JOBS && notes < MAX_GROUP_NOTE_BYTES;
+            next = if room { self.queue.try_recv().ok() } else { None };
+        }
+        (!jobs.is_empty()).then_some(jobs)
     }
 }
 

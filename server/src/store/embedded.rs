@@ -35,7 +35,7 @@ use tokio::{
 use super::{
     Answer, Appended, NOTE_MAX_LEN, Note, Put, ReportReader, Store,
     body::Body,
-    committer::{Committer, Job, MAX_GROUP_JOBS, Shared},
+    committer::{Collector, Committer, Job, MAX_GROUP_JOBS, Shared},
     error::{OpenError, StoreError, at},
     files,
     ledger::{self, Ledger},
@@ -154,6 +154,8 @@ impl Embedded {
             read_only: OnceLock::new(),
             ledger: ledger.reader().map_err(at(&ledger_path))?,
             reserve: settings.reserve_bytes,
+            #[cfg(test)]
+            synced: AtomicU64::new(0),
         });
         let committer = Committer {
             ledger,
@@ -163,7 +165,7 @@ impl Embedded {
         let (sender, receiver) = mpsc::channel(MAX_GROUP_JOBS);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || committer.run(receiver))
+            .spawn(move || committer.run(Collector::new(receiver, settings.segment_bytes)))
             .map_err(at(folder))?;
         Ok(Self {
             shared,
@@ -183,6 +185,12 @@ impl Embedded {
     /// Whether the view was made anew when the store was opened.
     pub const fn rebuilt(&self) -> bool {
         self.rebuilt
+    }
+
+    /// Bytes that were synced since the start, whether they stayed or not.
+    #[cfg(test)]
+    pub(super) fn synced(&self) -> u64 {
+        self.shared.synced.load(Ordering::Acquire)
     }
 
     async fn enqueue<T>(
@@ -243,7 +251,7 @@ impl Store for Embedded {
                 epoch,
                 today,
                 reply,
-                _memory: memory,
+                memory,
             })
             .await
         })

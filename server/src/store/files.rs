@@ -1,7 +1,7 @@
 //! Files as the store keeps them: private, durable, and dated to the day.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::Path,
@@ -45,11 +45,41 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 /// Truncates access and modification time to the day.
 ///
 /// Called between a write and its sync, the truncated times ride along in the same journal entry as the new length, so
-/// that no finer modification time of a synced file is ever written out. Two things stay: the inode's change
-/// time, which Linux lets nobody set (so a seized disk shows when the *last* report was committed, and an ext4 journal
-/// some earlier ones), and the times of the view's files until the next clean stop.
+/// that no finer modification time of a synced file is ever written out. What stays is the inode's *change* time
+/// (`ctime`), which Linux lets nobody set: a seized disk shows, to the nanosecond, when ledger and segment were last
+/// written, which is when the last report was committed; an ext4 journal may show it of some earlier ones. No program
+/// can help that, only a disk that is encrypted and off.
 pub(super) fn truncate_times(file: &File) -> io::Result<()> {
-    let modified_s = file.metadata()?.mtime();
+    set_times(file, file.metadata()?.mtime())
+}
+
+/// Truncates the times of everything in a folder, and its own, to the day. Returns whether any was finer.
+///
+/// What vanishes meanwhile, as sled's files do, is passed over.
+pub(super) fn truncate_times_below(folder: &Path) -> io::Result<bool> {
+    let mut finer = false;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        finer |= match File::open(&path) {
+            Ok(file) if file.metadata()?.is_dir() => truncate_times_below(&path)?,
+            Ok(file) => truncate_if_finer(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(finer | truncate_if_finer(&File::open(folder)?)?)
+}
+
+fn truncate_if_finer(file: &File) -> io::Result<bool> {
+    let found = file.metadata()?;
+    let finer = found.mtime() % SECONDS_PER_DAY != 0 || found.mtime_nsec() != 0;
+    if finer {
+        set_times(file, found.mtime())?;
+    }
+    Ok(finer)
+}
+
+fn set_times(file: &File, modified_s: i64) -> io::Result<()> {
     let midnight = Timespec {
         tv_sec: modified_s - modified_s.rem_euclid(SECONDS_PER_DAY),
         tv_nsec: 0,

@@ -42,6 +42,9 @@ pub(super) struct Ledger {
     len: u64,
     /// Over all `len` bytes.
     hasher: Hasher,
+    /// Bytes that were synced, whether they stayed or not.
+    #[cfg(test)]
+    pub(super) synced: u64,
 }
 
 /// Why a group was not committed.
@@ -108,7 +111,13 @@ impl Ledger {
         files::truncate_times(&file).map_err(at(path))?;
         // After a kill, whole groups may stand in the page cache only.
         file.sync_all().map_err(at(path))?;
-        Ok(Self { file, len, hasher })
+        Ok(Self {
+            file,
+            len,
+            hasher,
+            #[cfg(test)]
+            synced: 0,
+        })
     }
 
     /// Length in bytes.
@@ -136,10 +145,28 @@ impl Ledger {
         let mut group = Vec::with_capacity(GROUP_HEAD_LEN + payload.len());
         group.extend_from_slice(&group_head(self.len, payload));
         group.extend_from_slice(payload);
+        self.write_and_sync(&group)?;
+        self.hasher.update(&group);
+        self.len += group.len() as u64;
+        Ok(())
+    }
 
+    /// Does what a commit of so long a payload does to the disk, and commits nothing: the bytes are zeros, which no
+    /// start takes for a group. [`Ledger::end_rehearsal`] cuts them off.
+    pub(super) fn rehearse(&mut self, payload_len: usize) -> Result<(), CommitError> {
+        self.write_and_sync(&vec![0; GROUP_HEAD_LEN + payload_len])
+    }
+
+    /// Cuts off what a rehearsal wrote. The next sync makes that durable; until then a start would do it.
+    pub(super) fn end_rehearsal(&mut self) -> io::Result<()> {
+        self.file.set_len(self.len)?;
+        files::truncate_times(&self.file)
+    }
+
+    fn write_and_sync(&mut self, bytes: &[u8]) -> Result<(), CommitError> {
         let written = self
             .file
-            .write_all_at(&group, self.len)
+            .write_all_at(bytes, self.len)
             .and_then(|()| files::truncate_times(&self.file));
         if let Err(error) = written {
             return match self.file.set_len(self.len) {
@@ -153,8 +180,10 @@ impl Ledger {
         self.file
             .sync_data()
             .map_err(|_| CommitError::Uncertain("the ledger could not be synced"))?;
-        self.hasher.update(&group);
-        self.len += group.len() as u64;
+        #[cfg(test)]
+        {
+            self.synced += bytes.len() as u64;
+        }
         Ok(())
     }
 }

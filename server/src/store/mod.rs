@@ -23,6 +23,8 @@ mod error;
 mod files;
 mod ledger;
 mod record;
+#[cfg(test)]
+mod repeats;
 mod segments;
 #[cfg(test)]
 mod survival;

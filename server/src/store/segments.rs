@@ -19,13 +19,15 @@ use super::{
     record::Place,
 };
 
-/// How many segment files one interrupted group can leave that the ledger does not know: a group is collected until it
-/// has 64 MiB, then its last body may fill a segment of its own.
-const MAX_UNKNOWN: usize = 2;
+/// How many segment files one interrupted group can leave that the ledger does not know. The committer sees to it: it
+/// takes no more bodies into a group than fit into one segment, or one body that is longer.
+const MAX_UNKNOWN: usize = 1;
 
 /// The segments, open for appending.
 pub(super) struct Segments {
     folder: PathBuf,
+    /// Kept open, as is what a roll-back needs: with no file descriptor left, reports wait, and nothing breaks.
+    folder_file: File,
     /// A segment longer than this is not appended to, in bytes.
     roll_at: u64,
     current: Option<Segment>,
@@ -33,8 +35,11 @@ pub(super) struct Segments {
     next: u32,
     /// Written to by the group under way, before `current`.
     filled: Vec<Segment>,
-    /// What to go back to if the group under way fails.
-    committed: Committed,
+    /// What to go back to.
+    committed: End,
+    /// Bytes of bodies that were synced, whether they stayed or not.
+    #[cfg(test)]
+    pub(super) synced: u64,
 }
 
 struct Segment {
@@ -45,8 +50,9 @@ struct Segment {
     named: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Committed {
+/// Where the bodies end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
     current: Option<(u32, u64)>,
     next: u32,
 }
@@ -108,7 +114,8 @@ impl Segments {
                 );
             }
         }
-        files::sync_folder(folder).map_err(at(folder))?;
+        let folder_file = File::open(folder).map_err(at(folder))?;
+        folder_file.sync_all().map_err(at(folder))?;
 
         let last = ends.last_key_value().map(|(&number, &end)| (number, end));
         let current = match last {
@@ -126,14 +133,17 @@ impl Segments {
         let next = last.map_or(1, |(number, _)| number.saturating_add(1));
         Ok(Self {
             folder: folder.to_owned(),
+            folder_file,
             roll_at,
-            committed: Committed {
+            committed: End {
                 current: current.as_ref().map(|segment| (segment.number, segment.len)),
                 next,
             },
             current,
             next,
             filled: Vec::new(),
+            #[cfg(test)]
+            synced: 0,
         })
     }
 
@@ -190,34 +200,49 @@ impl Segments {
             files::truncate_times(&segment.file)?;
             segment.file.sync_data()?;
             new_name |= !std::mem::replace(&mut segment.named, true);
+            #[cfg(test)]
+            {
+                let known = self.committed.current.filter(|(number, _)| *number == segment.number);
+                self.synced += segment.file.metadata()?.len() - known.map_or(0, |(_, len)| len);
+            }
         }
         if new_name {
-            files::truncate_times(&File::open(&self.folder)?)?;
-            files::sync_folder(&self.folder)?;
+            files::truncate_times(&self.folder_file)?;
+            self.folder_file.sync_all()?;
         }
         Ok(())
     }
 
-    /// The group is in the ledger: what was written stays.
-    pub(super) fn keep(&mut self) {
-        self.filled.clear();
-        self.committed = Committed {
+    /// Where the bodies end now.
+    pub(super) fn end(&self) -> End {
+        End {
             current: self.current.as_ref().map(|segment| (segment.number, segment.len)),
             next: self.next,
-        };
+        }
     }
 
-    /// Takes away what was written since the last [`Segments::keep`].
-    pub(super) fn roll_back(&mut self) -> io::Result<()> {
+    /// The group is in the ledger: what was written up to `end` stays.
+    pub(super) fn keep(&mut self, end: End) {
         self.filled.clear();
-        self.current = None;
-        for number in self.committed.next..self.next {
-            fs::remove_file(path_of(&self.folder, number))?;
+        self.committed = end;
+    }
+
+    /// Takes away what does not stay.
+    pub(super) fn roll_back(&mut self) -> io::Result<()> {
+        let mut written = std::mem::take(&mut self.filled);
+        written.extend(self.current.take());
+        if self.committed.next < self.next {
+            for number in self.committed.next..self.next {
+                fs::remove_file(path_of(&self.folder, number))?;
+            }
+            files::truncate_times(&self.folder_file)?;
+            self.next = self.committed.next;
         }
-        self.next = self.committed.next;
         if let Some((number, len)) = self.committed.current {
-            let file = files::open(&path_of(&self.folder, number))?;
+            let kept = written.into_iter().find(|segment| segment.number == number);
+            let file = kept.map_or_else(|| files::open(&path_of(&self.folder, number)), |kept| Ok(kept.file))?;
             file.set_len(len)?;
+            files::truncate_times(&file)?;
             self.current = Some(Segment {
                 number,
                 file,
@@ -258,7 +283,7 @@ mod tests {
         let mut segments = Segments::open(folder.path(), &Ends::new(), 128).unwrap();
         let first = segments.append(&mut body(1)).unwrap();
         segments.sync().unwrap();
-        segments.keep();
+        segments.keep(segments.end());
         for n in 0..5 {
             segments.append(&mut body(n)).unwrap();
         }

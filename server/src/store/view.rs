@@ -3,11 +3,20 @@
 //! sled does not open again after a power cut, so it is opened only as it was left by a clean stop, byte for byte: the
 //! stop's marker holds a digest of the whole folder. In every other case the folder is removed and rebuilt from the
 //! ledger. Values are small; charters and manifests stand in the ledger, and the view says where.
+//!
+//! sled's files would show the time of the last report to the nanosecond, while running and after a kill. So their times
+//! are truncated to the day after every change, and again by a thread of its own, since sled writes in the background,
+//! until nothing moves any more. Between such a write and the next look, a tenth of a second at most, a finer time stands
+//! there; a kill in just that moment leaves it until the next start, which makes the view anew. The change times stay,
+//! as with all files ([`files::truncate_times`]).
 
 use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError, SyncSender},
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use marram_crypto::{
@@ -23,6 +32,10 @@ use super::{
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
+/// How long after a change the files' times are looked at again.
+const SETTLE_EVERY: Duration = Duration::from_millis(100);
+/// After so many looks at which no time was finer than the day, nothing moves any more.
+const SETTLED_AFTER: u32 = 10;
 
 /// The open view.
 pub(super) struct View {
@@ -34,6 +47,14 @@ pub(super) struct View {
     /// note key → place of the note.
     notes: sled::Tree,
     path: PathBuf,
+    /// After the trees: it is stopped when sled has let go of its files.
+    settler: Settler,
+}
+
+/// Keeps the times of the view's files at the day.
+struct Settler {
+    changed: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Where a charter or manifest stands in the ledger.
@@ -63,13 +84,16 @@ impl View {
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None)
             .open()?;
-        Ok(Self {
+        let view = Self {
             leaves: db.open_tree("leaves")?,
             digests: db.open_tree("digests")?,
             notes: db.open_tree("notes")?,
             db,
             path: path.to_owned(),
-        })
+            settler: Settler::start(path.to_owned())?,
+        };
+        view.settle();
+        Ok(view)
     }
 
     /// Adds a batch. Applying the same batch again changes nothing.
@@ -85,7 +109,14 @@ impl View {
         for (key, place) in &batch.notes {
             self.notes.insert(key_bytes(*key), place.to_bytes().as_slice())?;
         }
+        self.settle();
         Ok(())
+    }
+
+    /// What fails here, for want of file descriptors, say, the settler tries again.
+    fn settle(&self) {
+        drop(files::truncate_times_below(&self.path));
+        self.settler.wake();
     }
 
     /// How many leaves there are.
@@ -158,6 +189,49 @@ impl View {
         let path = self.path.clone();
         drop(self);
         Ok(digest_of(&path, true)?)
+    }
+}
+
+impl Settler {
+    fn start(folder: PathBuf) -> io::Result<Self> {
+        let (changed, wakes) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("view times".to_owned())
+            .spawn(move || {
+                while wakes.recv().is_ok() {
+                    let mut quiet = 0;
+                    while quiet < SETTLED_AFTER {
+                        match wakes.recv_timeout(SETTLE_EVERY) {
+                            Ok(()) => quiet = 0,
+                            Err(RecvTimeoutError::Timeout) => quiet += 1,
+                            Err(RecvTimeoutError::Disconnected) => break,
+                        }
+                        if !files::truncate_times_below(&folder).is_ok_and(|finer| !finer) {
+                            quiet = 0;
+                        }
+                    }
+                }
+            })?;
+        Ok(Self {
+            changed: Some(changed),
+            thread: Some(thread),
+        })
+    }
+
+    /// If it is awake already, that is enough.
+    fn wake(&self) {
+        if let Some(changed) = &self.changed {
+            let _ = changed.try_send(());
+        }
+    }
+}
+
+impl Drop for Settler {
+    fn drop(&mut self) {
+        self.changed = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }
 

@@ -48,7 +48,9 @@ pub struct Organization {
 
 impl Organization {
     pub fn found() -> Self {
-        let roots: Vec<_> = (0..3).map(|_| SigningKey::random(&mut rng())).collect();
+        let mut roots: Vec<_> = (0..3).map(|_| SigningKey::random(&mut rng())).collect();
+        // The server keeps signature lines in the order of their keys; signed in that order, a note comes back as it went.
+        roots.sort_by_key(SigningKey::public);
         let draft = charter::Draft {
             instance: InstanceId::random(&mut rng()),
             version: 1,
