@@ -231,7 +231,7 @@ fn nothing_readable_is_left_where_it_passed(demo: &Demo, samples: &BTreeMap<Stri
         while !narrative.is_char_boundary(end) {
             end -= 1;
         }
-        narrative[..end].as_bytes().to_vec()
+        narrative.as_bytes()[..end].to_vec()
     });
     let words = demo
         .said
