@@ -88,6 +88,12 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to stop (SIGTERM), as a system does, and waits until it has.
+    pub fn stop(&mut self) {
+        programs::succeeds(Command::new("kill").arg(self.child.id().to_string()));
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Starts it again.
     pub fn start(&mut self) {
         (self.child, self.base) = start(&self.folder);
