@@ -12,7 +12,7 @@
 //! Source: C2SP age. The Rust age library ends every header with one random "grease" stanza; the page adds one of the
 //! same distribution. A header without it, or with any other stanza, was not made by either.
 
-use age_core::format::{Stanza, read::age_stanza};
+use age_core::format::{AgeStanza, Stanza, read::age_stanza};
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::hybrid::{BODY_LEN, ENC_LEN, STANZA_TAG};
@@ -114,79 +114,126 @@ impl SealedHeader {
     /// # Errors
     /// [`ShapeError`], naming what does not fit the manifest's number of `slots`.
     pub fn parse(start: &[u8], slots: usize) -> Result<Self, ShapeError> {
-        let limit = prefix_len(slots);
-        let start = &start[..start.len().min(limit)];
-        let mut rest = match start.strip_prefix(VERSION_LINE) {
-            Some(rest) => rest,
-            None if VERSION_LINE.starts_with(start) => return Err(ShapeError::Incomplete { limit }),
-            None => return Err(ShapeError::NotAge),
-        };
         let mut stanzas = Vec::with_capacity(slots);
-        let mut grease = false;
-        while !rest.starts_with(MAC_PREFIX) {
-            let (after, stanza) = age_stanza(rest).map_err(|_| ShapeError::Incomplete { limit })?;
-            rest = after;
-            let stanza = Stanza::from(stanza);
-            let position = stanzas.len();
-            if stanza.tag.ends_with(GREASE_SUFFIX) {
-                if grease || !is_grease(&stanza) {
-                    return Err(ShapeError::Grease);
-                }
-                grease = true;
-            } else if grease {
-                return Err(ShapeError::Grease);
-            } else if stanza.tag != STANZA_TAG {
-                return Err(ShapeError::NotPostQuantum { position });
-            } else if !is_slot(&stanza) {
-                return Err(ShapeError::Stanza { position });
-            } else if position == slots {
-                return Err(ShapeError::Slots {
-                    expected: slots,
-                    found: slots + 1,
-                });
-            } else {
-                stanzas.push(stanza);
-            }
-        }
-        if stanzas.len() != slots {
-            return Err(ShapeError::Slots {
-                expected: slots,
-                found: stanzas.len(),
-            });
-        }
-        if !grease {
-            return Err(ShapeError::Grease);
-        }
-        let mac = &rest[MAC_PREFIX.len()..];
-        let mac = mac
-            .get(..=base64_len(MAC_LEN))
-            .ok_or(ShapeError::Incomplete { limit })?
-            .strip_suffix(b"\n")
-            .ok_or(ShapeError::Mac)?;
-        BASE64_STANDARD_NO_PAD.decode(mac).map_err(|_| ShapeError::Mac)?;
-        Ok(Self {
-            stanzas,
-            len: start.len() - rest.len() + MAC_PREFIX.len() + mac.len() + 1,
-        })
+        let len = read(start, slots, |slot| stanzas.push(slot.to_stanza()))?;
+        Ok(Self { stanzas, len })
+    }
+
+    /// As [`SealedHeader::parse`], for who only wants to know whether it is one.
+    ///
+    /// # Errors
+    /// [`ShapeError`].
+    pub fn check(start: &[u8], slots: usize) -> Result<(), ShapeError> {
+        read(start, slots, |_| ()).map(|_| ())
     }
 }
 
-fn is_slot(stanza: &Stanza) -> bool {
-    let [argument] = stanza.args.as_slice() else {
-        return false;
+/// Reads a header, giving each slot to `each`. Returns the header's length in bytes.
+fn read<'a>(start: &'a [u8], slots: usize, mut each: impl FnMut(Slot<'a>)) -> Result<usize, ShapeError> {
+    let limit = prefix_len(slots);
+    let start = &start[..start.len().min(limit)];
+    let mut rest = match start.strip_prefix(VERSION_LINE) {
+        Some(rest) => rest,
+        None if VERSION_LINE.starts_with(start) => return Err(ShapeError::Incomplete { limit }),
+        None => return Err(ShapeError::NotAge),
     };
-    stanza.body.len() == BODY_LEN
-        && BASE64_STANDARD_NO_PAD
-            .decode(argument)
-            .is_ok_and(|enc| enc.len() == ENC_LEN)
+    let mut found = 0;
+    while let Some((slot, after)) = Slot::parse(rest) {
+        if found == slots {
+            return Err(ShapeError::Slots {
+                expected: slots,
+                found: found + 1,
+            });
+        }
+        each(slot);
+        found += 1;
+        rest = after;
+    }
+    // What is no slot is the grease stanza, or has a fault that wants a name.
+    let mut grease = false;
+    while !rest.starts_with(MAC_PREFIX) {
+        let (after, stanza) = age_stanza(rest).map_err(|_| ShapeError::Incomplete { limit })?;
+        rest = after;
+        if grease || (stanza.tag.ends_with(GREASE_SUFFIX) && !is_grease(&stanza)) {
+            return Err(ShapeError::Grease);
+        }
+        if !stanza.tag.ends_with(GREASE_SUFFIX) {
+            return Err(if stanza.tag == STANZA_TAG {
+                ShapeError::Stanza { position: found }
+            } else {
+                ShapeError::NotPostQuantum { position: found }
+            });
+        }
+        grease = true;
+    }
+    if found != slots {
+        return Err(ShapeError::Slots { expected: slots, found });
+    }
+    if !grease {
+        return Err(ShapeError::Grease);
+    }
+    let mac = &rest[MAC_PREFIX.len()..];
+    let mac = mac
+        .get(..=base64_len(MAC_LEN))
+        .ok_or(ShapeError::Incomplete { limit })?
+        .strip_suffix(b"\n")
+        .ok_or(ShapeError::Mac)?;
+    decode::<MAC_LEN>(mac).ok_or(ShapeError::Mac)?;
+    Ok(start.len() - rest.len() + MAC_PREFIX.len() + mac.len() + 1)
 }
 
-fn is_grease(stanza: &Stanza) -> bool {
+/// A slot's stanza, which has one length and one layout.
+struct Slot<'a> {
+    enc: &'a str,
+    body: [u8; BODY_LEN],
+}
+
+impl<'a> Slot<'a> {
+    /// The slot at the beginning of `bytes`, and what follows it.
+    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (slot, rest) = bytes.split_at_checked(SLOT_LEN)?;
+        let slot = slot.strip_prefix(b"-> ")?.strip_prefix(STANZA_TAG.as_bytes())?;
+        let (enc, body) = slot.strip_prefix(b" ")?.split_at_checked(base64_len(ENC_LEN))?;
+        let body = decode(body.strip_prefix(b"\n")?.strip_suffix(b"\n")?)?;
+        // The server looks at every report's header: as of base64, it is told by its letters and the last of them.
+        let (whole, last) = enc.split_at_checked(ENC_LEN / 3 * 4)?;
+        decode::<{ ENC_LEN % 3 }>(last)?;
+        let letters = whole.iter().fold(true, |all, byte| all & is_base64(*byte));
+        let enc = letters.then(|| str::from_utf8(enc).ok())??;
+        Some((Self { enc, body }, rest))
+    }
+
+    fn to_stanza(&self) -> Stanza {
+        Stanza {
+            tag: STANZA_TAG.to_owned(),
+            args: vec![self.enc.to_owned()],
+            body: self.body.to_vec(),
+        }
+    }
+}
+
+#[allow(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the loop over it is vectorized"
+)]
+const fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/')
+}
+
+/// Base64 of exactly `N` bytes, in its one spelling.
+fn decode<const N: usize>(base64: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // Of this length it decodes to `N` bytes or not at all: there is room.
+    let same_len = base64.len() == base64_len(N);
+    (same_len && BASE64_STANDARD_NO_PAD.decode_slice_unchecked(base64, &mut bytes) == Ok(N)).then_some(bytes)
+}
+
+fn is_grease(stanza: &AgeStanza<'_>) -> bool {
     let is_word = |word: &str| (1..=GREASE_WORD_MAX).contains(&word.len());
     stanza.tag.strip_suffix(GREASE_SUFFIX).is_some_and(is_word)
         && stanza.args.len() <= GREASE_ARGUMENTS_MAX
         && stanza.args.iter().all(|argument| is_word(argument))
-        && stanza.body.len() <= GREASE_BODY_MAX
+        && stanza.body().len() <= GREASE_BODY_MAX
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ pub fn sign(instance: InstanceId, leaf: &Leaf, log_key: &SigningKey) -> Result<R
     lines.line("leaf", BASE64_STANDARD.encode(leaf.to_bytes()));
     let mut note = UntrustedNote::unsigned(lines.finish())?;
     note.add_signature(log_key)?;
-    UntrustedReceipt::parse(&note.to_bytes())?.verify(instance, &log_key.public())
+    // Signed just now: verifying costs more than signing, and a server does this for every report.
+    UntrustedReceipt::parse(&note.to_bytes()).map(Receipt)
 }
 
 impl UntrustedReceipt {

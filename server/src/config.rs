@@ -1,15 +1,21 @@
 //! The configuration: one TOML file. `deploy/marram-server.toml` is the commented sample, and what `init` writes.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use marram_crypto::digest::Digest;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Unexpected, Visitor},
+};
+
+use crate::failure::ResultExt;
 
 const SAMPLE: &str = include_str!("../../deploy/marram-server.toml");
 const SAMPLE_DATA_DIR: &str = "/var/lib/marram";
@@ -26,6 +32,7 @@ pub struct Config {
     /// The folder of log key and store.
     pub data_dir: PathBuf,
     /// A charter of the organization.
+    #[serde(deserialize_with = "fingerprint")]
     pub charter_fingerprint: Digest,
     /// How much is logged.
     #[serde(default)]
@@ -70,12 +77,19 @@ pub enum LogLevel {
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs)]
 pub struct Limits {
+    #[serde(deserialize_with = "number::<1, MAX_COUNT, _, _>")]
     pub connections: usize,
+    #[serde(deserialize_with = "number::<{ SMALL_UPLOAD_MAX_LEN as u64 }, { u32::MAX as u64 }, _, _>")]
     pub small_uploads_bytes: u32,
+    #[serde(deserialize_with = "number::<1, MAX_COUNT, _, _>")]
     pub large_uploads: usize,
+    #[serde(deserialize_with = "number::<1, MAX_TIMEOUT_S, _, _>")]
     pub header_timeout_s: u64,
+    #[serde(deserialize_with = "number::<1, MAX_TIMEOUT_S, _, _>")]
     pub idle_timeout_s: u64,
+    #[serde(deserialize_with = "number::<1, { u32::MAX as u64 }, _, _>")]
     pub upload_min_bytes_per_s: u64,
+    #[serde(deserialize_with = "number::<0, MAX_TIMEOUT_S, _, _>")]
     pub stop_timeout_s: u64,
 }
 
@@ -84,7 +98,9 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs)]
 pub struct StoreConfig {
+    #[serde(deserialize_with = "number::<1, MAX_BYTES, _, _>")]
     pub segment_bytes: u64,
+    #[serde(deserialize_with = "number::<0, MAX_BYTES, _, _>")]
     pub reserve_bytes: u64,
 }
 
@@ -92,11 +108,17 @@ impl Config {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// Names the line or the value, and what would be right.
+    /// Names file, line and field, and what would be right.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("the configuration {} is wrong", path.display()))
+            .with_context(|| format!("cannot read the configuration {}", path.display()))
+            .next("name the file that `marram-server init` wrote into the data folder, and run this as its owner")?;
+        Self::parse(&text)
+            .with_context(|| format!("the configuration {} is wrong", path.display()))
+            .next(format!(
+                "correct it, then: marram-server check-config --config {}",
+                path.display()
+            ))
     }
 
     /// Parses and checks the text.
@@ -104,30 +126,10 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = toml::from_str(text)?;
-        if config.charter_fingerprint.as_bytes() == &[0; Digest::LEN] {
-            bail!("`charter_fingerprint` is still the sample's: write your charter's there");
-        }
+        let config: Self = toml::from_str(text).map_err(|error| placed(text, &error))?;
         let any_free_port = matches!(config.listen, Listen::Tcp(address) if address.port() == 0);
         if config.listen == config.health_listen && !any_free_port {
             bail!("`health_listen` must be another address than `listen`: strangers must not reach it");
-        }
-        let limits = &config.limits;
-        if limits.connections == 0
-            || limits.large_uploads == 0
-            || limits.idle_timeout_s == 0
-            || limits.header_timeout_s == 0
-            || limits.upload_min_bytes_per_s == 0
-        {
-            bail!("in [limits], every number but `stop_timeout_s` must be at least 1");
-        }
-        if limits.idle_timeout_s > MAX_TIMEOUT_S || limits.header_timeout_s > MAX_TIMEOUT_S {
-            bail!("in [limits], `idle_timeout_s` and `header_timeout_s` must be at most {MAX_TIMEOUT_S}, one day");
-        }
-        if limits.small_uploads_bytes < SMALL_UPLOAD_MAX_LEN {
-            bail!(
-                "`limits.small_uploads_bytes` must be at least {SMALL_UPLOAD_MAX_LEN}, the length of one small report"
-            );
         }
         Ok(config)
     }
@@ -150,8 +152,65 @@ impl Config {
 /// Longest report that is received in memory, in bytes.
 pub const SMALL_UPLOAD_MAX_LEN: u32 = 1 << 20;
 
-/// Longest timeout in seconds.
+/// Longest timeout in seconds: one day.
 const MAX_TIMEOUT_S: u64 = 86_400;
+/// Most connections, and most large uploads.
+const MAX_COUNT: u64 = 1_000_000;
+/// Longest segment, and largest reserve, in bytes: 1 TiB.
+const MAX_BYTES: u64 = 1 << 40;
+
+/// The error with its line, and what stands there.
+fn placed(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = error.message();
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        // What is missing stands nowhere.
+        Some(before) if !message.starts_with("missing field") => {
+            let number = before.matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or_default().trim();
+            anyhow!("line {}, `{line}`: {message}", number + 1)
+        }
+        _ => anyhow!("{message}"),
+    }
+}
+
+/// A number from `MIN` to `MAX`.
+fn number<'de, const MIN: u64, const MAX: u64, T: TryFrom<u64>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    struct Number<const MIN: u64, const MAX: u64>;
+    impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number from {MIN} to {MAX}")
+        }
+
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<u64, E> {
+            if (MIN..=MAX).contains(&value) {
+                return Ok(value);
+            }
+            Err(E::invalid_value(Unexpected::Unsigned(value), &self))
+        }
+
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<u64, E> {
+            match u64::try_from(value) {
+                Ok(value) => self.visit_u64(value),
+                Err(_) => Err(E::invalid_value(Unexpected::Signed(value), &self)),
+            }
+        }
+    }
+    let value = from.deserialize_u64(Number::<MIN, MAX>)?;
+    T::try_from(value).map_err(|_| de::Error::custom("the number is too large for this machine"))
+}
+
+fn fingerprint<'de, D: Deserializer<'de>>(from: D) -> Result<Digest, D::Error> {
+    let fingerprint = Digest::deserialize(from)?;
+    if fingerprint.as_bytes() == &[0; Digest::LEN] {
+        return Err(de::Error::custom(
+            "this is still the sample's: write the fingerprint of your charter there",
+        ));
+    }
+    Ok(fingerprint)
+}
 
 impl Limits {
     pub(crate) const fn idle_timeout(&self) -> Duration {
@@ -178,6 +237,16 @@ impl Default for StoreConfig {
         Self {
             segment_bytes: 256 << 20,
             reserve_bytes: 32 << 20,
+        }
+    }
+}
+
+/// As the configuration writes it.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -231,50 +300,60 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_is_refused_by_name() {
-        for wrong in [
-            "listne = \"x\"\n",
-            "[limits]\nidle_timeout = 1\n",
-            "[store]\nsegments = 1\n",
-        ] {
-            let text = if wrong.starts_with('[') {
-                let (section, line) = wrong.split_once('\n').unwrap();
-                sample().replace(section, &format!("{section}\n{line}"))
-            } else {
-                format!("{wrong}{}", sample())
-            };
-            let refused = format!("{:#}", Config::parse(&text).unwrap_err());
-            assert!(refused.contains("unknown field"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn values_that_cannot_work_are_refused() {
-        for (from, to, why) in [
+    fn what_is_wrong_is_named_with_its_line_and_what_would_be_right() {
+        for (from, to, said) in [
+            (
+                "[limits]",
+                "[limits]\nidle_timeout = 1",
+                "line 21, `idle_timeout = 1`: unknown field `idle_timeout`, expected one of `connections`",
+            ),
+            ("[store]", "[store]\nsegments = 1", "unknown field `segments`"),
+            (
+                "listen = \"127.0.0.1:8080\"",
+                "listne = 1",
+                "line 6, `listne = 1`: unknown field `listne`",
+            ),
+            ("listen = \"127.0.0.1:8080\"", "", "missing field `listen`"),
+            (
+                "\"127.0.0.1:8080\"",
+                "8080",
+                "line 6, `listen = 8080`: invalid type: integer `8080`, expected a string",
+            ),
             ("127.0.0.1:8080", "localhost", "neither address:port"),
             ("127.0.0.1:8080", "unix:here", "must begin with /"),
-            ("127.0.0.1:8081", "127.0.0.1:8080", "health_listen"),
-            ("[limits]", "[limits]\nidle_timeout_s = 0", "at least 1"),
-            ("[limits]", "[limits]\nupload_min_bytes_per_s = 0", "at least 1"),
             (
-                "[limits]",
-                "[limits]\nidle_timeout_s = 18446744073709551615",
-                "at most 86400",
+                "127.0.0.1:8081",
+                "127.0.0.1:8080",
+                "`health_listen` must be another address",
             ),
             (
                 "[limits]",
-                "[limits]\nsmall_uploads_bytes = 1000",
-                "small_uploads_bytes",
+                "[limits]\nidle_timeout_s = 0",
+                "line 21, `idle_timeout_s = 0`: invalid value: integer `0`, expected a whole number from 1 to 86400",
             ),
+            (
+                "[limits]",
+                "[limits]\nconnections = \"many\"",
+                "invalid type: string \"many\", expected a whole number from 1 to 1000000",
+            ),
+            ("[limits]", "[limits]\nlarge_uploads = -1", "integer `-1`"),
+            ("[limits]", "[limits]\nupload_min_bytes_per_s = 0", "from 1 to"),
+            ("[limits]", "[limits]\nstop_timeout_s = 86401", "from 0 to 86400"),
+            // More than a semaphore has.
+            ("[limits]", "[limits]\nconnections = 9223372036854775807", "to 1000000"),
+            ("[limits]", "[limits]\nsmall_uploads_bytes = 1000", "from 1048576 to"),
+            (
+                "[store]",
+                "[store]\nreserve_bytes = 9223372036854775807",
+                "to 1099511627776",
+            ),
+            ("[limits]", "[limits", "line 20, `[limits`: "),
         ] {
             let refused = format!("{:#}", Config::parse(&sample().replacen(from, to, 1)).unwrap_err());
-            assert!(refused.contains(why), "{refused}");
+            assert!(refused.contains(said), "{refused}");
         }
-        assert!(
-            Config::parse(SAMPLE)
-                .unwrap_err()
-                .to_string()
-                .contains("charter_fingerprint")
-        );
+        let refused = Config::parse(SAMPLE).unwrap_err().to_string();
+        assert!(refused.contains("line 15, `charter_fingerprint"), "{refused}");
+        assert!(refused.contains("still the sample's"), "{refused}");
     }
 }

@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use marram_crypto::{
-    charter::{CharterChain, UntrustedCharter, UntrustedCharterChain},
+    charter::{CharterChain, CharterError, UntrustedCharter, UntrustedCharterChain},
     digest::Digest,
     fingerprint::Digits,
     key::PublicKey,
@@ -18,7 +18,9 @@ use marram_crypto::{
 use crate::{
     chain,
     config::Config,
+    failure::{ResultExt, fail},
     log_key,
+    run::check_folder,
     store::{Embedded, Put, Settings, Store},
 };
 
@@ -47,23 +49,49 @@ pub enum Expected {
 /// # Errors
 /// If the file is no charter or chain, or the chain does not verify, or it is another organization's.
 pub fn read_charter(path: &Path, expected: Option<&Expected>) -> anyhow::Result<CharterChain> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read the charter {}", path.display()))?;
+    const GET_IT: &str = "get charter.json from a keyholder again";
+    let bytes = fs::read(path)
+        .with_context(|| format!("cannot read the charter {}", path.display()))
+        .next("name the file charter.json that the keyholders have made")?;
     let chain = if bytes.first() == Some(&b'[') {
         UntrustedCharterChain::parse(&bytes)
     } else {
         UntrustedCharter::parse(&bytes).map(UntrustedCharterChain::founding)
     };
-    let chain = chain.with_context(|| format!("{} is not a charter", path.display()))?;
-    let newest = chain.claimed_fingerprint().context("the chain is empty")?;
+    let chain = chain
+        .with_context(|| format!("{} is not a charter", path.display()))
+        .next(GET_IT)?;
+    let newest = chain.claimed_fingerprint().context("the chain is empty").next(GET_IT)?;
     let pinned = match expected {
         Some(Expected::Fingerprint(fingerprint)) => *fingerprint,
-        Some(Expected::Digits(digits)) if *digits != Digits::of(&newest) => bail!(
-            "the digits are not this charter's, which are\n  {}\nGet the charter again, by a way you trust",
-            Digits::of(&newest)
-        ),
-        Some(Expected::Digits(_)) | None => newest,
+        Some(Expected::Digits(digits)) if *digits == Digits::of(&newest) => newest,
+        Some(Expected::Digits(_)) => return Err(another(path, newest)),
+        None => newest,
     };
-    chain.verify(pinned).context("the charter does not verify")
+    match chain.verify(pinned) {
+        Err(CharterError::OtherFingerprint { newest, .. }) => Err(another(path, newest)),
+        verified => verified
+            .with_context(|| format!("the charter {} does not verify", path.display()))
+            .next(format!("do not use it; {GET_IT}, and tell them if that does not help")),
+    }
+}
+
+fn another(path: &Path, newest: Digest) -> anyhow::Error {
+    fail(
+        format!(
+            "{} is another charter than the one whose fingerprint you gave: its own is {newest}, in digits\n  {}",
+            path.display(),
+            rows(newest)
+        ),
+        "compare with a keyholder, by telephone or in person, then use the charter that they mean",
+    )
+}
+
+/// The digits, four groups in a row.
+fn rows(fingerprint: Digest) -> String {
+    let groups = Digits::of(&fingerprint).groups();
+    let rows: Vec<String> = groups.chunks(4).map(|row| row.join("  ")).collect();
+    rows.join("\n  ")
 }
 
 /// Asks the operator, at the terminal, whether the fingerprint is right.
@@ -78,22 +106,28 @@ pub fn confirm(chain: &CharterChain) -> anyhow::Result<()> {
         "{} (charter version {})\n\n  {}\n",
         newest.name,
         newest.version,
-        Digits::of(&newest.fingerprint())
+        rows(newest.fingerprint())
     )?;
     if !std::io::stdin().is_terminal() {
-        bail!(
-            "compare these digits with the keyholders', then run again with --fingerprint and the digits or the 64 characters"
-        );
+        return Err(fail(
+            "nobody can be asked whether these are the right digits: this is no terminal",
+            "compare them with a keyholder, then run this again with --fingerprint and the digits, the 64 characters or \
+             the link; nothing was made",
+        ));
     }
-    write!(
+    writeln!(
         out,
-        "Compare these digits with a keyholder, by telephone or in person. Are they the same? Type yes: "
+        "Compare these digits with a keyholder, by telephone or in person.\nAre all of them the same? (yes or no)"
     )?;
+    write!(out, "> ")?;
     out.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() != "yes" {
-        bail!("not confirmed, nothing was made");
+        return Err(fail(
+            "the digits were not confirmed",
+            "nothing was made; ask a keyholder for the charter again",
+        ));
     }
     Ok(())
 }
@@ -104,14 +138,17 @@ pub fn confirm(chain: &CharterChain) -> anyhow::Result<()> {
 /// If the folder is in use already, or cannot be written.
 pub async fn init(data_dir: &Path, chain: CharterChain) -> anyhow::Result<Initialized> {
     let data_dir = std::path::absolute(data_dir)?;
+    if fs::symlink_metadata(&data_dir).is_ok() {
+        check_folder(&data_dir)?;
+    }
     let key_path = log_key::path_in(&data_dir);
     let config_path = data_dir.join("marram-server.toml");
     for path in [&key_path, &config_path] {
         if path.exists() {
-            bail!(
-                "{} exists: this folder has a server already; choose another",
-                path.display()
-            );
+            return Err(fail(
+                format!("{} is there already: a server lives in this folder", path.display()),
+                "name another folder with --data; nothing was changed",
+            ));
         }
     }
     let chain = chain::without_junk(&chain)?;
@@ -119,7 +156,10 @@ pub async fn init(data_dir: &Path, chain: CharterChain) -> anyhow::Result<Initia
     let config = Config::sample(&data_dir, fingerprint)?;
 
     let store_path = data_dir.join("store");
-    let store = tokio::task::spawn_blocking(move || Embedded::open(&store_path, Settings::default())).await??;
+    let store = tokio::task::spawn_blocking(move || Embedded::open(&store_path, Settings::default())).await?;
+    let store = store
+        .with_context(|| format!("cannot make a store in {}", data_dir.display()))
+        .next("name a folder with --data that this user may write to, on a disk with room")?;
     for charter in chain.charters() {
         match store
             .put_charter(charter.version.into(), charter.fingerprint(), charter.note().to_bytes())
@@ -127,7 +167,10 @@ pub async fn init(data_dir: &Path, chain: CharterChain) -> anyhow::Result<Initia
         {
             Put::Fresh | Put::Repeated => {}
             Put::Conflict | Put::Older { .. } => {
-                bail!("the store in {} has another organization's charter", data_dir.display())
+                return Err(fail(
+                    format!("the store in {} has another organization's charter", data_dir.display()),
+                    "name another folder with --data; nothing was changed",
+                ));
             }
         }
     }
@@ -138,7 +181,8 @@ pub async fn init(data_dir: &Path, chain: CharterChain) -> anyhow::Result<Initia
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&config_path)?;
+        .open(&config_path)
+        .with_context(|| format!("cannot write {}", config_path.display()))?;
     file.write_all(config.as_bytes())?;
     file.sync_all()?;
     Ok(Initialized {

@@ -6,7 +6,7 @@
 //! - [`http`]: the routes. [`published`]: the keyholders' charter and manifests, which decide what is accepted.
 //!   [`chain`]: charters as strangers offer them.
 //! - [`store`]: what was accepted, durably.
-//! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`clock`]: the program around them.
+//! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`failure`], [`clock`]: the program around them.
 //!
 //! Out of scope: opening reports, accounts, and any time finer than a day (but for the 60 seconds in which a courier's
 //! request is good).
@@ -17,6 +17,7 @@
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod failure;
 pub mod http;
 pub mod init;
 pub mod log_key;

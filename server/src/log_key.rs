@@ -15,10 +15,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use getrandom::{SysRng, rand_core::UnwrapErr};
 use marram_crypto::{key::SigningKey, secret::SecretBytes};
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::failure::{ResultExt, fail};
 
 const TYPE: &str = "marram/log-key/v1";
 const FILE_LEN: usize = TYPE.len() + 1 + 64 + 1;
@@ -53,25 +55,46 @@ pub fn create(path: &Path) -> anyhow::Result<SigningKey> {
 /// If it is missing, malformed, or readable by anyone but its owner.
 pub fn read(path: &Path) -> anyhow::Result<SigningKey> {
     let shown = path.display();
-    let mut file =
-        File::open(path).with_context(|| format!("cannot read the log key {shown}: run `marram-server init` first"))?;
+    let mut file = open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        bail!(
-            "the log key {shown} can be read by others: `chmod 600 {shown}`, and if others use this machine, make a new one"
-        );
+        return Err(fail(
+            format!("the log key {shown} can be read by others"),
+            format!("run: chmod 600 {shown}   and if others use this machine, make a new server with a new key"),
+        ));
     }
     let mut text = Zeroizing::new([0_u8; FILE_LEN]);
-    let malformed = || format!("{shown} is not a log key");
-    file.read_exact(&mut *text).with_context(malformed)?;
-    if &text[..=TYPE.len()] != format!("{TYPE}\n").as_bytes() {
-        bail!(malformed());
+    let malformed = || {
+        fail(
+            format!("{shown} is not a log key"),
+            format!("put the file back from a backup. {NO_BACKUP}"),
+        )
+    };
+    if file.read_exact(&mut *text).is_err() || &text[..=TYPE.len()] != format!("{TYPE}\n").as_bytes() {
+        return Err(malformed());
     }
     let mut seed = [0; SigningKey::SEED_LEN];
     let decoded = hex::decode_to_slice(&text[TYPE.len() + 1..FILE_LEN - 1], &mut seed);
     let key = SigningKey::from_seed(&SecretBytes::fill_with(|secret| secret.copy_from_slice(&seed)));
     seed.zeroize();
-    decoded.with_context(malformed)?;
+    decoded.map_err(|_| malformed())?;
     Ok(key)
+}
+
+const NO_BACKUP: &str = "Without one, make a new server in another folder (marram-server init) and give its log key to \
+    the keyholders, whose next manifests must name it";
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    let opened = File::open(path);
+    let next = match opened.as_ref().map_err(std::io::Error::kind) {
+        Ok(_) => String::new(),
+        Err(std::io::ErrorKind::NotFound) => {
+            format!("check `data_dir` in the configuration, or put the file back from a backup. {NO_BACKUP}")
+        }
+        Err(_) => "run this as the user whose file it is (ls -l says whose)".to_owned(),
+    };
+    opened
+        .with_context(|| format!("cannot read the log key {}", path.display()))
+        .next(next)
 }
 
 #[cfg(test)]

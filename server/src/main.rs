@@ -1,15 +1,18 @@
 //! `marram-server`: takes sealed reports, keeps them, hands them to couriers.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use marram_manual::{ManualArgs, Section, sections};
 use marram_server::{
     clock::Clock,
     config::Config,
+    failure::{ResultExt, report},
     init::{self, Expected},
     log_key, logging, run,
 };
@@ -17,53 +20,91 @@ use rustix::{
     fs::Mode,
     process::{Resource, getrlimit, setrlimit, umask},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes sealed reports, keeps them, and hands them to couriers. Holds nothing that could open one.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "marram-server", version, after_long_help = sections(MORE))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const MORE: &str = "\
+Examples:
+  marram-server init --data /var/lib/marram --charter charter.json
+      Makes a server. You compare the charter's digits with a keyholder.
+  marram-server run --config /var/lib/marram/marram-server.toml
+      Runs it. Put a reverse proxy with TLS, or an onion service, before it.
+
+Exit status:
+  0
+      Done; of run: stopped by a signal, with everything safe on the disk.
+  1
+      Failed: standard error says what was wrong, and what to do next.
+  2
+      Wrong usage.
+  128 + n
+      Ended at once, by a second signal n; 130 is Ctrl-C.
+";
+
+const RUN: &str = "\
+Signals:
+  SIGTERM, SIGINT (Ctrl-C)
+      No new connections; uploads under way get `stop_timeout_s` to finish.
+      A second one ends at once: what was acknowledged is safe all the same.
+  SIGHUP
+      Nothing. The configuration is read at the start only: restart to change it.
+";
+
 #[derive(Subcommand)]
 enum Command {
-    /// Make the data folder of a new server: log key, store, configuration.
+    /// Make the data folder of a new server: log key, store, configuration
     Init {
-        /// The folder to make.
-        #[arg(long)]
+        /// The folder to make
+        #[arg(long, value_name = "DIR")]
         data: PathBuf,
-        /// The organization's charter chain, from a keyholder.
-        #[arg(long)]
+        /// The organization's charter chain, from a keyholder
+        #[arg(long, value_name = "FILE")]
         charter: PathBuf,
         /// The charter's fingerprint as a keyholder told it: twelve groups of digits, or 64 characters, or the link.
-        /// Without it you are shown the digits and asked.
-        #[arg(long)]
+        /// Without it you are shown the digits and asked
+        #[arg(long, value_name = "DIGITS")]
         fingerprint: Option<Expected>,
+        #[command(flatten)]
+        output: Output,
     },
-    /// Run the server until it gets SIGTERM or Ctrl-C.
+    /// Run the server until it gets SIGTERM or Ctrl-C
+    #[command(after_long_help = sections(RUN))]
     Run {
-        /// The configuration file.
-        #[arg(long)]
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Check a configuration without running it.
+    /// Check a configuration without running it
     CheckConfig {
-        /// The configuration file.
-        #[arg(long)]
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
+    /// Write man pages and shell completions into a folder, to install them
+    Manual(ManualArgs),
+}
+
+#[derive(clap::Args)]
+struct Output {
+    /// Print one JSON value on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 fn main() -> ExitCode {
     match answer() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            for cause in error.chain().skip(1) {
-                eprintln!("  because: {cause}");
-            }
+            report(&error, &mut std::io::stderr());
             ExitCode::FAILURE
         }
     }
@@ -79,49 +120,103 @@ fn answer() -> anyhow::Result<()> {
                 data,
                 charter,
                 fingerprint,
-            } => init(data, charter, fingerprint).await,
+                output,
+            } => init(data, charter, fingerprint, &output).await,
             Command::Run { config } => serve(config).await,
-            Command::CheckConfig { config } => check(&config),
+            Command::CheckConfig { config, output } => check(&config, &output),
+            Command::Manual(args) => manual(&args),
         }
     })
 }
 
-async fn init(data: PathBuf, charter: PathBuf, fingerprint: Option<Expected>) -> anyhow::Result<()> {
+async fn init(data: PathBuf, charter: PathBuf, fingerprint: Option<Expected>, output: &Output) -> anyhow::Result<()> {
     let chain = init::read_charter(&charter, fingerprint.as_ref())?;
     if fingerprint.is_none() {
         init::confirm(&chain)?;
     }
     let made = init::init(&data, chain).await?;
-    println!(
-        "server for {} (charter version {})",
-        made.chain.newest().name,
-        made.chain.newest().version
-    );
-    println!("configuration: {}", made.config.display());
-    println!("log key: {}", made.log_key);
-    println!();
-    println!("next:");
-    println!("  1. give the log key to the keyholders; manifests they sign for this server name it");
-    println!(
-        "  2. look through the configuration, then: marram-server run --config {}",
-        made.config.display()
-    );
-    println!("  3. when the server runs, publish the signed manifests to it; until then nobody can report");
-    Ok(())
+    let (newest, config) = (made.chain.newest(), made.config.display());
+    output.print(
+        &format!(
+            "server for {} (charter version {})\n\
+             configuration: {config}\n\
+             log key: {}\n\
+             \n\
+             next:\n\
+             \x20 1. give the log key to the keyholders, who name it in the manifests\n\
+             \x20 2. look through the configuration, then:\n\
+             \x20    marram-server run --config {config}\n\
+             \x20 3. when the server runs, publish the signed manifests to it; until then\n\
+             \x20    nobody can report",
+            newest.name, newest.version, made.log_key
+        ),
+        &serde_json::json!({
+            "organization": newest.name,
+            "charter_version": newest.version,
+            "config": made.config,
+            "log_key": made.log_key,
+        }),
+    )
 }
 
 async fn serve(path: PathBuf) -> anyhow::Result<()> {
     let config = Config::read(&path)?;
     logging::start(config.log_level);
     allow_open_files(config.limits.connections);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let running = run::start(config, Clock::system()).await?;
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = run::start(config, Clock::system()) => running?,
+        number = signals.stop() => {
+            tracing::info!("stopped while starting");
+            end_at_once(number);
+        }
+    };
+    signals.stop().await;
+    tracing::info!("stopping; a second signal ends it at once");
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        stopped = running.stop() => stopped,
+        number = signals.stop() => {
+            tracing::warn!("ended at once: uploads under way were cut off; what was acknowledged is safe");
+            end_at_once(number);
+        }
     }
-    tracing::info!("stopping");
-    running.stop().await
+}
+
+/// As a kill would, and as safe: what was acknowledged is durable.
+fn end_at_once(signal: i32) -> ! {
+    std::process::exit(128 + signal)
+}
+
+/// What asks the server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; its number.
+    async fn stop(&mut self) -> i32 {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return SignalKind::terminate().as_raw_value(),
+                _ = self.interrupt.recv() => return SignalKind::interrupt().as_raw_value(),
+                // Habit sends it to have a configuration read again, and a closed terminal sends it to everything in it:
+                // neither is a reason to turn reports away.
+                _ = self.hang_up.recv() => {
+                    tracing::info!("SIGHUP changes nothing: the configuration is read at the start only");
+                }
+            }
+        }
+    }
 }
 
 /// A connection is an open file, and systems allow few of them unless asked.
@@ -141,11 +236,50 @@ fn allow_open_files(connections: usize) {
     }
 }
 
-fn check(path: &Path) -> anyhow::Result<()> {
+fn check(path: &Path, output: &Output) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    let key = log_key::read(&log_key::path_in(&config.data_dir))?;
+    let key = log_key::read(&log_key::path_in(&config.data_dir))?.public();
     let ledger = config.data_dir.join("store/ledger");
-    std::fs::metadata(&ledger).with_context(|| format!("no store: cannot find {}", ledger.display()))?;
-    println!("{} is good; the log key is {}", path.display(), key.public());
-    Ok(())
+    std::fs::metadata(&ledger)
+        .with_context(|| format!("there is no store: cannot find {}", ledger.display()))
+        .next("check `data_dir` in the configuration, or restore the whole folder from a backup")?;
+    output.print(
+        &format!(
+            "{} is good: the server would listen on {}, with the log key\n{key}",
+            path.display(),
+            config.listen
+        ),
+        &serde_json::json!({
+            "config": path,
+            "listen": config.listen.to_string(),
+            "health_listen": config.health_listen.to_string(),
+            "data_dir": config.data_dir,
+            "charter_fingerprint": config.charter_fingerprint,
+            "log_key": key,
+        }),
+    )
+}
+
+fn manual(args: &ManualArgs) -> anyhow::Result<()> {
+    let written = args.write(Cli::command(), Section::Administration).or_else(|error| {
+        let next = error.next_step();
+        Err(error).next(next)
+    })?;
+    let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+    print(&names.join("\n"))
+}
+
+impl Output {
+    fn print(&self, text: &str, json: &serde_json::Value) -> anyhow::Result<()> {
+        if self.json {
+            print(&json.to_string())
+        } else {
+            print(text)
+        }
+    }
+}
+
+/// Fails where `println!` would panic.
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to stdout")
 }

@@ -3,16 +3,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use marram_crypto::{
-    charter::{CharterChain, UntrustedCharterChain},
+    charter::{CharterChain, CharterError, UntrustedCharterChain},
     day::{Day, Epoch},
     digest::Digest,
     key::PublicKey,
     manifest::{ClosingWarning, GRACE_DAYS, Manifest, UntrustedManifest, closing_warning},
 };
 
-use crate::{chain, store::Store};
+use crate::{
+    chain,
+    failure::{ResultExt, fail},
+    store::Store,
+};
 
 /// A snapshot; replaced as a whole when something is published.
 #[derive(Debug)]
@@ -41,16 +45,32 @@ impl Published {
     pub async fn load(store: &dyn Store, pinned: Digest, today: Day) -> anyhow::Result<Self> {
         let charters = store.charters().await?;
         if charters.is_empty() {
-            bail!("the store has no charter: run `marram-server init` with the organization's charter");
+            return Err(fail(
+                "the store has no charter",
+                "check `data_dir` in the configuration; or make a new server with `marram-server init`",
+            ));
         }
         let notes: Vec<_> = charters
             .into_iter()
             .map(|stored| String::from_utf8_lossy(&stored.note).into_owned())
             .collect();
-        let chain = UntrustedCharterChain::parse(&serde_json::to_vec(&notes)?)
+        let chain = match UntrustedCharterChain::parse(&serde_json::to_vec(&notes)?)
             .and_then(|chain| chain.verify(pinned))
             .and_then(|chain| chain::without_junk(&chain))
-            .context("the stored charter chain does not verify with `charter_fingerprint`")?;
+        {
+            Err(CharterError::OtherFingerprint { newest, .. }) => {
+                return Err(fail(
+                    format!("`charter_fingerprint` is {pinned}, and no charter in the store has it"),
+                    format!(
+                        "the newest there is {newest}: if a keyholder confirms that it is your organization's, write it \
+                         into the configuration; otherwise check `data_dir`"
+                    ),
+                ));
+            }
+            chain => chain
+                .context("the charter chain in the store does not verify")
+                .next("restore the data folder from a backup")?,
+        };
 
         let mut manifests = BTreeMap::new();
         for (epoch, stored) in store.manifests(oldest_of_interest(today)).await? {

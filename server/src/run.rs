@@ -1,6 +1,6 @@
 //! `marram-server run`: from the configuration to the last commit.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, io, net::SocketAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use marram_crypto::{day::Day, manifest::Level};
@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Listen},
+    failure::{ResultExt, fail},
     http::{self, App, Bound},
     log_key,
     published::Published,
@@ -36,7 +37,12 @@ pub struct Running {
 /// # Errors
 /// Names what is missing or in use, and what to do.
 pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
+    check_folder(&config.data_dir)?;
     let log_key = log_key::read(&log_key::path_in(&config.data_dir))?;
+    // First of all, since it is what goes wrong most easily, and nothing has to be undone. Who comes now waits.
+    let bound = bind("listen", &config.listen).await?;
+    let health = bind("health_listen", &config.health_listen).await?;
+
     let settings = Settings {
         segment_bytes: config.store.segment_bytes,
         reserve_bytes: config.store.reserve_bytes,
@@ -44,8 +50,17 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     };
     let store_path = config.data_dir.join("store");
     let store = tokio::task::spawn_blocking(move || Embedded::open(&store_path, settings)).await?;
-    let store = Arc::new(store.context("the store does not open")?);
-    let published = Published::load(store.as_ref(), config.charter_fingerprint, clock.today()).await?;
+    let store = store.context("the store does not open")?;
+    let published = Published::load(&store, config.charter_fingerprint, clock.today()).await;
+    let published = match published {
+        Ok(published) => published,
+        Err(error) => {
+            // Or the next start would rebuild the view.
+            drop(store.close().await);
+            return Err(error);
+        }
+    };
+    let store = Arc::new(store);
     let app = Arc::new(App::new(
         Arc::clone(&store) as Arc<dyn Store>,
         clock.clone(),
@@ -54,12 +69,6 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         published,
     ));
 
-    let bound = Bound::bind(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {:?}", config.listen))?;
-    let health = Bound::bind(&config.health_listen)
-        .await
-        .with_context(|| format!("cannot listen on {:?}", config.health_listen))?;
     tracing::info!(listen = bound.describe(), health = health.describe(), "started");
     warn_of_closing(&app, clock.today());
 
@@ -87,6 +96,48 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         stop,
         tasks,
     })
+}
+
+/// Refuses a data folder that is missing or another user's: what this user would write into it, that one could not
+/// read.
+///
+/// # Errors
+/// Says which.
+pub fn check_folder(data_dir: &Path) -> anyhow::Result<()> {
+    let shown = data_dir.display();
+    let found = fs::metadata(data_dir)
+        .with_context(|| format!("cannot use the data folder {shown}"))
+        .next("check `data_dir` in the configuration; `marram-server init` makes a new one")?;
+    let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
+    if owner != user {
+        return Err(fail(
+            format!("the data folder {shown} belongs to another user (uid {owner}; this runs as uid {user})"),
+            format!("run this as that user, for example: sudo -u '#{owner}' marram-server …"),
+        ));
+    }
+    Ok(())
+}
+
+async fn bind(field: &str, listen: &Listen) -> anyhow::Result<Bound> {
+    let bound = Bound::bind(listen).await;
+    let next = match bound.as_ref().map_err(io::Error::kind) {
+        Ok(_) => "",
+        Err(io::ErrorKind::AddrInUse) => {
+            "another program listens there, perhaps this server already: ss -ltnxp shows which. End it, or choose \
+             another address"
+        }
+        Err(io::ErrorKind::AddrNotAvailable) => {
+            "this machine does not have that address: ip address shows those it has"
+        }
+        Err(io::ErrorKind::PermissionDenied) => {
+            "a port below 1024, or a socket in that folder, is not allowed to this user: choose another, and put the \
+             reverse proxy or onion service before it"
+        }
+        Err(_) => "choose another address in the configuration",
+    };
+    bound
+        .with_context(|| format!("cannot listen on {listen} (`{field}`)"))
+        .next(next)
 }
 
 impl Running {

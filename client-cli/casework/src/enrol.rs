@@ -36,7 +36,7 @@ const WRITE_AGAIN: &str = "the keys are made: write the note with marram-casewor
 /// What `enrol` is told.
 #[derive(Debug, clap::Args)]
 pub struct EnrolArgs {
-    /// The organization's charter chain, as a keyholder or `GET /v1/charter` gives it
+    /// The organization's charter.json, from a keyholder or the server
     #[arg(long, value_name = "FILE")]
     pub charter: PathBuf,
     /// Where to write the enrolment for the keyholders, as in alice.enrolment
@@ -171,7 +171,7 @@ fn refuse_existing(identity: &Path, out: &Path) -> anyhow::Result<()> {
     if identity.exists() {
         return Err(fail(
             format!("{} is there already: this caseworker is enrolled", identity.display()),
-            "for the next epochs: marram-casework renew --out NAME.enrolment   (for another person: another --home DIR)",
+            "for the next epochs: marram-casework renew --out NAME.enrolment   (for another person: another --home FOLDER)",
         ));
     }
     refuse_to_overwrite(out)

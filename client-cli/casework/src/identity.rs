@@ -70,7 +70,7 @@ impl Caseworker {
                 "{} is no caseworker's identity, or one of a later version",
                 path.display()
             );
-            return Err(fail(what, "name the right folder with --home DIR"));
+            return Err(fail(what, "name the right folder with --home FOLDER"));
         };
         Ok(Self {
             enrolment_key: SigningKey::from_seed(&enrolment_seed),

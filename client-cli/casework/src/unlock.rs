@@ -16,7 +16,7 @@ use crate::{
 pub const PROGRAM: &str = "casework";
 
 const ENROL_FIRST: &str = "enrol first: marram-casework enrol --charter charter.json --out NAME.enrolment   \
-                           (or name the right folder with --home DIR)";
+                           (or name the right folder with --home FOLDER)";
 
 /// A caseworker's home, unlocked.
 #[derive(Debug)]

@@ -95,7 +95,7 @@ impl Context<'_> {
 fn not_set_up(path: &Path) -> anyhow::Error {
     fail(
         format!("there is no root key in {}", path.display()),
-        "make one with: marram-keyholder key --name PSEUDONYM   (or name the right folder with --home DIR)",
+        "make one with: marram-keyholder key --name PSEUDONYM   (or name the right folder with --home FOLDER)",
     )
 }
 

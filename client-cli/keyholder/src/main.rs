@@ -14,6 +14,7 @@ mod differences;
 #[cfg(test)]
 mod fixture;
 mod founding;
+mod help;
 mod keyholder;
 mod making;
 mod memory;
@@ -32,15 +33,26 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use getrandom::{SysRng, rand_core::UnwrapErr};
-use marram_terminal::{error::run, hardening, home::HomeArgs, output::OutputArgs, passphrase::PassphraseArgs};
+use marram_terminal::{
+    error::run,
+    hardening,
+    home::HomeArgs,
+    manual::sections,
+    output::{DEFAULT_WIDTH, OutputArgs},
+    passphrase::PassphraseArgs,
+};
 
 use crate::{commands::Command, keyholder::Context};
 
-/// Found the organization, and sign what is valid each week. For an offline computer.
+/// Found the organization, and sign what is valid each week. For an offline computer
+///
+/// Each keyholder has a computer that is never online, and on it a root key. Together, and never alone, keyholders sign
+/// the charter (who the organization is) and the manifests (who can read in each week). The program denies itself the
+/// network.
 ///
 /// `marram-keyholder status` says at any time where you are and what to do next.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "marram-keyholder", version, max_term_width = DEFAULT_WIDTH, after_long_help = sections(help::PROGRAM))]
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,

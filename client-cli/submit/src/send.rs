@@ -145,7 +145,7 @@ fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Se
     let mut start = Vec::new();
     let longest = header::prefix_len(slots) as u64;
     (&file).take(longest).read_to_end(&mut start).with_context(cannot)?;
-    if SealedHeader::parse(&start, slots).is_err() || !bucket::is_bucket(size, slots, manifest.limit) {
+    if SealedHeader::check(&start, slots).is_err() || !bucket::is_bucket(size, slots, manifest.limit) {
         return Err(fail(
             format!("{} is not a report sealed for this organization", path.display()),
             "name a file that marram-submit has sealed",

@@ -5,20 +5,23 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, FileError};
+use crate::{
+    files::{self, FileError},
+    output::COMMON,
+};
 
 /// The file whose lock a running program holds.
 const LOCK: &str = "lock";
 
 /// Not a doc comment, since the variable has no backticks in a terminal.
 const HELP: &str =
-    "The folder in which this program keeps its state [default: marram/PROGRAM in $XDG_DATA_HOME or ~/.local/share]";
+    "The folder with this program's state [default: its own in $XDG_DATA_HOME/marram or ~/.local/share/marram]";
 
 /// The argument that says where the home is; flatten it into the program's.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct HomeArgs {
     /// The folder in which this program keeps its state; see [`path`](Self::path) for the default.
-    #[arg(long, global = true, value_name = "DIR", help = HELP)]
+    #[arg(long, global = true, value_name = "FOLDER", help = HELP, help_heading = COMMON)]
     pub home: Option<PathBuf>,
 }
 
@@ -83,14 +86,14 @@ impl HomeError {
     /// What to do next.
     pub fn next_step(&self) -> Option<String> {
         Some(match self {
-            Self::Nowhere => "name one with --home DIR".into(),
-            Self::Missing { .. } => "set it up first (see --help), or name the right folder with --home DIR".into(),
-            Self::NotAFolder { .. } => "name a folder with --home DIR".into(),
+            Self::Nowhere => "name one with --home FOLDER".into(),
+            Self::Missing { .. } => "set it up first (see --help), or name the right folder with --home FOLDER".into(),
+            Self::NotAFolder { .. } => "name a folder with --home FOLDER".into(),
             Self::OpenToOthers { path, .. } => format!(
                 "run: chmod 700 '{}'   (if it does not help, the disk knows no permissions: use one with ext4 or LUKS)",
                 path.display()
             ),
-            Self::NotOurs { .. } => "run the program as that user, or name another folder with --home DIR".into(),
+            Self::NotOurs { .. } => "run the program as that user, or name another folder with --home FOLDER".into(),
             Self::Busy { .. } => "wait until it has ended, or end it".into(),
             Self::Io { .. } => return None,
             Self::File(error) => return error.next_step(),

@@ -8,6 +8,7 @@
 //! | [`passphrase`], [`secret_file`] | passphrases, and files wrapped by one |
 //! | [`files`], [`home`] | atomic and bounded files; the folder in which a program keeps its state |
 //! | [`interrupt`], [`hardening`] | Ctrl-C; no core dumps, no network |
+//! | [`manual`] | man pages and shell completions, from the definition of the command line |
 //!
 //! Out of scope: every format of the protocol (`marram-crypto`), and anything that talks to a network. Nothing here
 //! opens a socket, and nothing here runs asynchronously.
@@ -46,6 +47,7 @@ pub mod files;
 pub mod hardening;
 pub mod home;
 pub mod interrupt;
+pub mod manual;
 pub mod output;
 pub mod passphrase;
 pub mod progress;

@@ -37,23 +37,28 @@ pub const DIM: Style = Style::new().dimmed();
 /// Columns of a line where the terminal does not say, or where there is none.
 pub const DEFAULT_WIDTH: usize = 80;
 
+/// What `--help` puts above the options that every command has, so that a command's own stand first.
+pub const COMMON: &str = "Common options";
+
 /// The arguments that say how to print; flatten them into the program's.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct OutputArgs {
     /// Print one JSON value on stdout, and errors as JSON on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub json: bool,
     /// No progress bars and no notes
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = COMMON)]
     pub quiet: bool,
     /// When to use colours.
     #[arg(
         long,
         global = true,
-        help = "When to use colours: auto (on terminals, unless NO_COLOR is set), always or never",
+        help_heading = COMMON,
+        help = "When to use colours: auto (the default: on terminals, unless NO_COLOR is set), always or never",
         value_name = "WHEN",
         value_enum,
         default_value_t,
+        hide_default_value = true,
         hide_possible_values = true
     )]
     pub color: Color,

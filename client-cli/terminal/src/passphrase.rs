@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::files::FileError;
 use crate::interrupt::{self, Interrupted};
+use crate::output::COMMON;
 use crate::secret_file::{self, SecretFileError};
 
 /// The longest line that a file descriptor may give, in bytes.
@@ -36,11 +37,11 @@ const GROUPS: usize = 5;
 /// The arguments that say where passphrases come from; flatten them into the program's.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PassphraseArgs {
-    /// Read the passphrase from file descriptor N, one line
-    #[arg(long, global = true, value_name = "N")]
+    /// Read the passphrase from file descriptor N, one line of it
+    #[arg(long, global = true, value_name = "N", help_heading = COMMON)]
     pub passphrase_fd: Option<u32>,
-    /// Ask for passphrases with pinentry, or with this program of its kind
-    #[arg(long, global = true, value_name = "PROGRAM", num_args = 0..=1, require_equals = true)]
+    /// Ask for passphrases in a window of pinentry, or of this program of its kind
+    #[arg(long, global = true, value_name = "PROGRAM", num_args = 0..=1, require_equals = true, help_heading = COMMON)]
     pub pinentry: Option<Option<PathBuf>>,
 }
 

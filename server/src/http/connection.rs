@@ -173,6 +173,8 @@ pub async fn serve(bound: Bound, router: Router, limits: Limits, stop: Cancellat
 struct Idle {
     stream: Box<dyn Stream>,
     after: Duration,
+    moved: Instant,
+    /// Not set anew at each movement, of which there are many: it looks at `moved` when it is up.
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -181,20 +183,24 @@ impl Idle {
         Self {
             stream,
             after,
+            moved: Instant::now(),
             sleep: Box::pin(sleep(after)),
         }
     }
 
     fn check<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            let deadline = Instant::now() + self.after;
-            self.sleep.as_mut().reset(deadline);
+            self.moved = Instant::now();
             return polled;
         }
-        self.sleep
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        while self.sleep.as_mut().poll(context).is_ready() {
+            let deadline = self.moved + self.after;
+            if deadline <= Instant::now() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
     }
 }
 

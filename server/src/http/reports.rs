@@ -67,8 +67,9 @@ async fn take(app: &App, epoch: Epoch, headers: &HeaderMap, upload: &mut Upload)
     let small = len <= u64::from(SMALL_UPLOAD_MAX_LEN);
     let slots = manifest.slots.len();
     let mut buffer = Buffer::new(&app.small_uploads);
+    buffer.expect(len);
     upload.fill(&mut buffer, prefix_len(slots)).await?;
-    SealedHeader::parse(&buffer.bytes, slots).map_err(Problem::Shape)?;
+    SealedHeader::check(&buffer.bytes, slots).map_err(Problem::Shape)?;
 
     // Not before there is a header: a place among the large costs what a sealed report costs to begin.
     let _place = if small {

@@ -19,6 +19,8 @@ use crate::config::Limits;
 /// unread bytes is reset, and the refusal with it.
 const LINGER_BYTES: usize = 16 << 20;
 const LINGER: Duration = Duration::from_secs(5);
+/// Two text reports.
+const EXPECTED_MAX_LEN: usize = 1 << 16;
 /// See [`Upload`].
 const MAX_CREDIT: u32 = 2;
 
@@ -53,6 +55,14 @@ impl Buffer {
             bytes: Vec::new(),
             memory: Arc::clone(memory),
             taken: None,
+        }
+    }
+
+    /// Makes room for a body of `len` bytes at once, if that is little: growing byte by byte would take up to twice as
+    /// much. Room for more is taken as it comes.
+    pub(super) fn expect(&mut self, len: u64) {
+        if let Ok(len @ ..=EXPECTED_MAX_LEN) = usize::try_from(len) {
+            self.bytes.reserve_exact(len.saturating_sub(self.bytes.len()));
         }
     }
 

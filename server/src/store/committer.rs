@@ -14,10 +14,12 @@
 use std::{
     collections::HashMap,
     fs::File,
+    path::PathBuf,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use marram_crypto::{
@@ -25,7 +27,11 @@ use marram_crypto::{
     digest::Digest,
     leaf::Leaf,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{self, error::TryRecvError},
+    oneshot,
+};
 
 use super::{
     Appended, Put, REPEAT_DAYS,
@@ -41,9 +47,16 @@ use super::{
 /// How many jobs a group takes.
 pub(super) const MAX_GROUP_JOBS: usize = 1024;
 /// A group with more than one body has at most this many bytes of bodies.
-const MAX_GROUP_BODY_BYTES: u64 = 64 << 20;
+const MAX_GROUP_BODY_BYTES: u64 = 4 << 20;
 /// A group that has this many bytes of notes takes no more; with one more note it is still below the ledger's limit.
 const MAX_GROUP_NOTE_BYTES: usize = 2 << 20;
+
+/// Why nothing is written when only the view is at fault.
+pub(super) const VIEW_FAILED: &str = "the view failed";
+/// How often a store that stopped writing tries again.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// How often it looks meanwhile whether anybody waits to be refused.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -63,6 +76,8 @@ pub(super) enum Job {
         note: Vec<u8>,
         reply: Reply<Put>,
     },
+    /// Nothing: somebody has called [`Shared::stop_writing`].
+    Wake,
 }
 
 /// What the committer and the readers share.
@@ -71,8 +86,8 @@ pub(super) struct Shared {
     pub(super) view: RwLock<Option<View>>,
     /// How many leaves are committed.
     pub(super) len: AtomicU64,
-    /// Set once, when writing has become unsafe.
-    pub(super) read_only: OnceLock<&'static str>,
+    /// Why nothing is written now.
+    pub(super) read_only: Mutex<Option<&'static str>>,
     /// For reading charters and manifests.
     pub(super) ledger: File,
     /// Free bytes on the disk below which the store is full.
@@ -85,7 +100,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Why `bytes` cannot be written now.
     pub(super) fn refusal(&self, bytes: u64) -> Option<StoreError> {
-        if let Some(reason) = self.read_only.get() {
+        if let Some(reason) = self.read_only() {
             return Some(StoreError::ReadOnly(reason));
         }
         // sled does not survive a full disk in good health, so that the last megabytes are left to it.
@@ -94,10 +109,28 @@ impl Shared {
             _ => None,
         }
     }
+
+    /// Why nothing is written now, if so.
+    pub(super) fn read_only(&self) -> Option<&'static str> {
+        *self.read_only.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is written from now on, until the committer has recovered.
+    pub(super) fn stop_writing(&self, reason: &'static str) -> StoreError {
+        let mut read_only = self.read_only.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_only.is_none() {
+            tracing::error!(
+                reason,
+                "the store stopped writing, and tries again until it can: look at the disk"
+            );
+        }
+        StoreError::ReadOnly(read_only.get_or_insert(reason))
+    }
 }
 
 /// The writing half of the store.
 pub(super) struct Committer {
+    pub(super) folder: PathBuf,
     pub(super) ledger: Ledger,
     pub(super) segments: Segments,
     pub(super) shared: Arc<Shared>,
@@ -112,6 +145,15 @@ pub(super) struct Collector {
     /// at most, in whatever order its bodies are written: that is how a start tells an interrupted group from bodies
     /// whose ledger was lost.
     max_body_bytes: u64,
+}
+
+/// What the collector found.
+pub(super) enum Next {
+    Group(Vec<Job>),
+    /// Nothing came for as long as was to be waited.
+    Nothing,
+    /// All senders are gone.
+    End,
 }
 
 /// What a group will change, and whom to tell.
@@ -134,10 +176,19 @@ enum AnswerTo {
 impl Committer {
     /// Commits group after group until all senders are gone. Returns itself, for a clean stop.
     pub(super) fn run(mut self, mut collector: Collector) -> Self {
-        while let Some(jobs) = collector.next() {
-            self.commit(jobs);
+        let mut tried = Instant::now();
+        loop {
+            let broken = self.shared.read_only().is_some();
+            if broken && tried.elapsed() >= TRY_AGAIN_EVERY {
+                self.recover();
+                tried = Instant::now();
+            }
+            match collector.next(broken.then_some(TRY_AGAIN_EVERY)) {
+                Next::Group(jobs) => self.commit(jobs),
+                Next::Nothing => {}
+                Next::End => return self,
+            }
         }
-        self
     }
 
     fn commit(&mut self, jobs: Vec<Job>) {
@@ -201,12 +252,16 @@ impl Committer {
                     };
                     (AnswerTo::Put(reply, put), staged)
                 }
+                Job::Wake => continue,
             };
             group.answers.push(answer);
             failed = failed.or(staged.err());
         }
         if let Some(error) = failed {
             self.undo()?;
+            if let StoreError::View(_) = error {
+                return Err(self.shared.stop_writing(VIEW_FAILED));
+            }
             return Err(error);
         }
         if group.payload.is_empty() && group.repeats.is_empty() {
@@ -224,7 +279,7 @@ impl Committer {
         if let Err(error) = self.segments.sync() {
             // A failed sync is never tried again: the kernel may have dropped the pages.
             tracing::error!(kind = %error.kind(), "a segment could not be synced");
-            return Err(self.stop_writing("a segment could not be synced"));
+            return Err(self.shared.stop_writing("a segment could not be synced"));
         }
         let committed = if group.payload.is_empty() {
             self.ledger.rehearse(rehearsed)
@@ -237,7 +292,7 @@ impl Committer {
                 self.undo()?;
                 return Err(error.into());
             }
-            Err(CommitError::Uncertain(reason)) => return Err(self.stop_writing(reason)),
+            Err(CommitError::Uncertain(reason)) => return Err(self.shared.stop_writing(reason)),
         }
         // Committed. From here on nothing may be answered with an error.
         self.segments.keep(end);
@@ -259,7 +314,7 @@ impl Committer {
             // Nothing is lost, but reports could be stored twice from now on: stop until the view is rebuilt.
             Err(error) => {
                 tracing::error!(%error, "the view failed after a commit");
-                self.stop_writing("the view failed");
+                self.shared.stop_writing(VIEW_FAILED);
             }
         }
         Ok(())
@@ -315,7 +370,7 @@ impl Committer {
         let ended = self.ledger.end_rehearsal().and_then(|()| self.segments.roll_back());
         if let Err(error) = ended {
             tracing::error!(kind = %error.kind(), "what was not to stay could not be cut off");
-            self.stop_writing("what was not to stay could not be cut off");
+            self.shared.stop_writing("what was not to stay could not be cut off");
         }
     }
 
@@ -362,19 +417,14 @@ impl Committer {
 
     /// Takes the bodies of a failed group away.
     fn undo(&mut self) -> Result<(), StoreError> {
-        if self.shared.read_only.get().is_some() {
+        if self.shared.read_only().is_some() {
             return Ok(());
         }
         self.segments.roll_back().map_err(|error| {
             tracing::error!(kind = %error.kind(), "an unfinished write could not be cut off a segment");
-            self.stop_writing("an unfinished write could not be cut off a segment")
+            self.shared
+                .stop_writing("an unfinished write could not be cut off a segment")
         })
-    }
-
-    fn stop_writing(&self, reason: &'static str) -> StoreError {
-        let reason = self.shared.read_only.get_or_init(|| reason);
-        tracing::error!(reason, "the store only reads until the server is restarted");
-        StoreError::ReadOnly(reason)
     }
 }
 
@@ -384,6 +434,7 @@ impl Job {
         match self {
             Self::Append { body, .. } => body.size(),
             Self::Put { note, .. } => note.len() as u64,
+            Self::Wake => 0,
         }
     }
 }
@@ -398,9 +449,16 @@ impl Collector {
         }
     }
 
-    /// What is committed next; `None` once all senders are gone.
-    pub(super) fn next(&mut self) -> Option<Vec<Job>> {
-        let mut next = self.held.take().or_else(|| self.queue.blocking_recv());
+    /// What is committed next. Waits for it for as long as it takes, or for `patience`.
+    pub(super) fn next(&mut self, patience: Option<Duration>) -> Next {
+        let mut next = match (self.held.take(), patience) {
+            (Some(held), _) => Some(held),
+            (None, None) => self.queue.blocking_recv(),
+            (None, Some(patience)) => match self.wait(patience) {
+                Err(TryRecvError::Empty) => return Next::Nothing,
+                received => received.ok(),
+            },
+        };
         let (mut bodies, mut notes) = (0_u64, 0);
         let mut jobs = Vec::new();
         while let Some(job) = next {
@@ -411,12 +469,23 @@ impl Collector {
                 }
                 Job::Append { body, .. } => bodies = bodies.saturating_add(body.size()),
                 Job::Put { note, .. } => notes += note.len(),
+                Job::Wake => {}
             }
             jobs.push(job);
             let room = jobs.len() < MAX_GROUP_JOBS && notes < MAX_GROUP_NOTE_BYTES;
             next = if room { self.queue.try_recv().ok() } else { None };
         }
-        (!jobs.is_empty()).then_some(jobs)
+        if jobs.is_empty() { Next::End } else { Next::Group(jobs) }
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<Job, TryRecvError> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.queue.try_recv() {
+                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
+                received => return received,
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -35,13 +35,13 @@ use tokio::{
 use super::{
     Answer, Appended, NOTE_MAX_LEN, Note, Put, ReportReader, Store,
     body::Body,
-    committer::{Collector, Committer, Job, MAX_GROUP_JOBS, Shared},
+    committer::{Collector, Committer, Job, MAX_GROUP_JOBS, Shared, VIEW_FAILED},
     error::{OpenError, StoreError, at},
     files,
     ledger::{self, Ledger},
     record::{self, Family, NoteKey, Record},
     segments::{self, Ends, Segments},
-    view::{self, Batch, NotePlace, View},
+    view::{self, Batch, Digests, NotePlace, View},
 };
 
 /// How many leaves a rebuild hands to the view at a time.
@@ -118,6 +118,7 @@ impl Embedded {
         // only after; so a rebuild reads the ledger a second time.
         let mut ends = Ends::new();
         let mut len = 0_u64;
+        let mut digests = Digests::default();
         let ledger = Ledger::open(
             &ledger_path,
             clean.map(|clean| clean.ledger_len),
@@ -125,6 +126,7 @@ impl Embedded {
                 for read in record::read_all(payload) {
                     let (_, record) = read.map_err(|_| unknown_record(&ledger_path, payload_at))?;
                     if let Record::Leaf(stored) = record {
+                        digests.insert(stored.leaf.digest, len);
                         len += 1;
                         let end = ends.entry(stored.place.segment).or_default();
                         *end = stored.end().max(*end);
@@ -145,19 +147,22 @@ impl Embedded {
         let kept = if kept { View::open(&view_path).ok() } else { None };
         let kept = kept.filter(|view| view.len().is_ok_and(|found| found == len));
         let rebuilt = kept.is_none();
-        let view = kept.map_or_else(|| rebuild(&ledger_path, &view_path, len), Ok)?;
+        let view = kept
+            .map_or_else(|| rebuild(folder, len, View::write), Ok)?
+            .with_digests(digests);
         files::sync_folder(folder).map_err(at(folder))?;
 
         let shared = Arc::new(Shared {
             view: RwLock::new(Some(view)),
             len: AtomicU64::new(len),
-            read_only: OnceLock::new(),
+            read_only: Mutex::new(None),
             ledger: ledger.reader().map_err(at(&ledger_path))?,
             reserve: settings.reserve_bytes,
             #[cfg(test)]
             synced: AtomicU64::new(0),
         });
         let committer = Committer {
+            folder: folder.to_owned(),
             ledger,
             segments,
             shared: Arc::clone(&shared),
@@ -232,9 +237,17 @@ impl Embedded {
             let view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
             read(view.as_ref().ok_or(StoreError::Closed)?, &shared)
         });
-        looked
+        let looked = looked
             .await
-            .map_err(|_| StoreError::View("reading was interrupted".to_owned()))?
+            .map_err(|_| StoreError::View("reading was interrupted".to_owned()))?;
+        if let Err(StoreError::View(_)) = looked {
+            self.shared.stop_writing(VIEW_FAILED);
+            if let Some(queue) = locked(&self.queue).as_ref() {
+                // If the queue is full, the committer is awake.
+                drop(queue.try_send(Job::Wake));
+            }
+        }
+        looked
     }
 }
 
@@ -384,7 +397,7 @@ impl std::fmt::Debug for Embedded {
 /// The clean stop: everything is durable, then the marker says so.
 fn stop(committer: &Committer, shared: &Shared, folder: &Path) -> Result<(), StoreError> {
     let view = shared.view.write().unwrap_or_else(PoisonError::into_inner).take();
-    let (Some(view), None) = (view, shared.read_only.get()) else {
+    let (Some(view), None) = (view, shared.read_only()) else {
         // What is in the ledger counts; the next start rebuilds the view.
         return Ok(());
     };
@@ -430,8 +443,13 @@ fn unknown_record(ledger: &Path, payload_at: u64) -> OpenError {
     }
 }
 
-/// Makes a new view from the ledger.
-fn rebuild(ledger_path: &Path, view_path: &Path, len: u64) -> Result<View, OpenError> {
+/// Makes a new view from the ledger. `put` is [`View::write`], or [`View::apply`] for one that shall know the digests.
+pub(super) fn rebuild(
+    folder: &Path,
+    len: u64,
+    put: fn(&View, &Batch) -> Result<(), StoreError>,
+) -> Result<View, OpenError> {
+    let (ledger_path, view_path) = (&ledger::path_in(folder), &view::folder_in(folder));
     let failed = |error: StoreError| OpenError::View {
         path: view_path.to_owned(),
         reason: error.to_string(),
@@ -440,24 +458,20 @@ fn rebuild(ledger_path: &Path, view_path: &Path, len: u64) -> Result<View, OpenE
         fs::remove_dir_all(view_path).map_err(at(view_path))?;
     }
     if len > 0 {
-        tracing::info!(
-            reports = len,
-            "the last stop was not clean: rebuilding the view from the ledger"
-        );
+        tracing::info!(reports = len, "rebuilding the view from the ledger");
     }
     let view = View::open(view_path).map_err(failed)?;
     let mut batch = Batch::default();
     let hand_over = |batch: &mut Batch| {
-        view.apply(batch).map_err(failed)?;
         let first = batch.first + batch.leaves.len() as u64;
         if first > 0 && first / 1_000_000 > batch.first / 1_000_000 {
             tracing::info!(reports = first, of = len, "rebuilding the view");
         }
-        *batch = Batch {
+        let next = Batch {
             first,
             ..Batch::default()
         };
-        Ok::<_, OpenError>(())
+        put(&view, &std::mem::replace(batch, next)).map_err(failed)
     };
     Ledger::open(ledger_path, None, |payload_at, payload| {
         for read in record::read_all(payload) {

@@ -8,8 +8,9 @@ pub enum StoreError {
     /// Recovers by itself.
     #[error("the disk that holds the store is full: free some space; nothing needs to be restarted")]
     Full,
-    /// A write may or may not have reached the disk, so nothing more is written. What is stored can be read.
-    #[error("the store only reads since {0}: look at the disk, then restart the server")]
+    /// Something failed after which nothing may simply be written on. What is stored can be read. Recovers by itself, once
+    /// the disk does.
+    #[error("the store only reads since {0}: look at the disk; once that is good again, nothing needs to be restarted")]
     ReadOnly(&'static str),
     /// [`super::Store::close`] was called.
     #[error("the store is closed")]
@@ -31,8 +32,8 @@ pub enum StoreError {
     /// The operating system refused something; nothing was stored.
     #[error("the store could not read or write: {0}")]
     Io(Arc<io::Error>),
-    /// The view failed. What is stored is not touched by that, and the next start rebuilds the view.
-    #[error("the store's view failed ({0}): restart the server, which rebuilds it")]
+    /// The view failed. What is stored is not touched by that, and the view is made anew.
+    #[error("the store's view failed ({0}): it is made anew; look at the disk if that happens again")]
     View(String),
 }
 

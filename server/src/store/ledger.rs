@@ -76,7 +76,7 @@ impl Ledger {
         if header != HEADER[..header.len()] {
             return Err(OpenError::NotALedger { path: path.to_owned() });
         }
-        let mut len = 0;
+        let (mut last, mut len) = (0, 0);
         if header.len() == HEADER.len() {
             hasher.update(HEADER);
             len = HEADER.len() as u64;
@@ -84,6 +84,7 @@ impl Ledger {
                 each(len + GROUP_HEAD_LEN as u64, &payload)?;
                 hasher.update(&group_head(len, &payload));
                 hasher.update(&payload);
+                last = len;
                 len += (GROUP_HEAD_LEN + payload.len()) as u64;
             }
             refuse_damage(&file, path, len, file_len)?;
@@ -108,8 +109,14 @@ impl Ledger {
             hasher.update(HEADER);
             len = HEADER.len() as u64;
         }
+        if clean_len != Some(len) {
+            // The last group may stand in the page cache only, and the kernel may take that for the disk's: after a failed
+            // sync it does. What is written again is synced.
+            let mut group = vec![0; usize::try_from(len - last).unwrap_or(0)];
+            file.read_exact_at(&mut group, last).map_err(at(path))?;
+            file.write_all_at(&group, last).map_err(at(path))?;
+        }
         files::truncate_times(&file).map_err(at(path))?;
-        // After a kill, whole groups may stand in the page cache only.
         file.sync_all().map_err(at(path))?;
         Ok(Self {
             file,
@@ -163,12 +170,21 @@ impl Ledger {
         files::truncate_times(&self.file)
     }
 
+    /// Takes a group of which nobody knows whether it is on the disk away for good, and shows that the disk takes groups
+    /// again.
+    ///
+    /// To cut it off is not enough: should that be lost with a power cut, the group would stand there again, and the
+    /// bodies it names would have been written over.
+    pub(super) fn recover(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&[0; GROUP_HEAD_LEN], self.len)?;
+        self.file.sync_data()?;
+        self.file.set_len(self.len)?;
+        files::truncate_times(&self.file)?;
+        self.file.sync_all()
+    }
+
     fn write_and_sync(&mut self, bytes: &[u8]) -> Result<(), CommitError> {
-        let written = self
-            .file
-            .write_all_at(bytes, self.len)
-            .and_then(|()| files::truncate_times(&self.file));
-        if let Err(error) = written {
+        if let Err(error) = self.file.write_all_at(bytes, self.len) {
             return match self.file.set_len(self.len) {
                 Ok(()) => Err(CommitError::Undone(error)),
                 Err(_) => Err(CommitError::Uncertain(
@@ -176,6 +192,8 @@ impl Ledger {
                 )),
             };
         }
+        // All of it is written, and the kernel may have brought it to the disk already.
+        files::truncate_times(&self.file).map_err(|_| CommitError::Uncertain("the ledger's times could not be set"))?;
         // After a failed sync the kernel may have dropped the pages and forgotten the error: never try again.
         self.file
             .sync_data()

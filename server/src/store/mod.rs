@@ -10,6 +10,7 @@
 //! - `segments`: the bodies of the reports, which the ledger's records point into.
 //! - `view`: indexes in sled, always rebuildable from the ledger.
 //! - `committer`: the one thread that writes, many waiting callers at a time.
+//! - `recovery`: how it goes on after the disk has failed.
 //! - `embedded`: the folder as a whole: lock, start, clean stop.
 //!
 //! Verification of signatures and of the shape of reports is above the store: it is told bytes and keys.
@@ -23,6 +24,7 @@ mod error;
 mod files;
 mod ledger;
 mod record;
+mod recovery;
 #[cfg(test)]
 mod repeats;
 mod segments;
@@ -68,7 +70,7 @@ pub trait Store: Send + Sync {
     /// The same bytes again are not stored again: see [`Appended`].
     ///
     /// # Errors
-    /// [`StoreError::Full`] until there is space, [`StoreError::ReadOnly`] until a restart, [`StoreError::Io`].
+    /// [`StoreError::Full`] until there is space, [`StoreError::ReadOnly`] until the disk is good again, [`StoreError::Io`].
     fn append(&self, body: Body, epoch: Epoch, today: Day) -> Answer<'_, Appended>;
 
     /// How many leaves the log has.

@@ -8,7 +8,8 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,9 @@ use super::{
 /// How many segment files one interrupted group can leave that the ledger does not know. The committer sees to it: it
 /// takes no more bodies into a group than fit into one segment, or one body that is longer.
 const MAX_UNKNOWN: usize = 1;
+
+/// What a disk is tried with, in bytes.
+const PROBE_LEN: usize = 4096;
 
 /// The segments, open for appending.
 pub(super) struct Segments {
@@ -170,10 +174,13 @@ impl Segments {
         let Some(segment) = &mut self.current else {
             return Err(io::Error::other("no segment"));
         };
-        segment.file.seek(SeekFrom::Start(segment.len))?;
         let written = match &mut body.content {
-            Content::Memory(bytes) => segment.file.write_all(bytes).map(|()| bytes.len() as u64)?,
+            Content::Memory(bytes) => {
+                segment.file.write_all_at(bytes, segment.len)?;
+                bytes.len() as u64
+            }
             Content::File(file) => {
+                segment.file.seek(SeekFrom::Start(segment.len))?;
                 file.seek(SeekFrom::Start(0))?;
                 // Two files: the standard library lets the kernel copy, or share, the bytes.
                 io::copy(&mut Read::by_ref(file).take(len), &mut segment.file)?
@@ -233,7 +240,11 @@ impl Segments {
         written.extend(self.current.take());
         if self.committed.next < self.next {
             for number in self.committed.next..self.next {
-                fs::remove_file(path_of(&self.folder, number))?;
+                match fs::remove_file(path_of(&self.folder, number)) {
+                    // An earlier attempt came so far.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
             files::truncate_times(&self.folder_file)?;
             self.next = self.committed.next;
@@ -251,6 +262,17 @@ impl Segments {
             });
         }
         Ok(())
+    }
+
+    /// Takes away what does not stay, and shows that the disk takes bodies again.
+    pub(super) fn recover(&mut self) -> io::Result<()> {
+        self.roll_back()?;
+        self.folder_file.sync_all()?;
+        if let Some(segment) = &self.current {
+            segment.file.write_all_at(&[0; PROBE_LEN], segment.len)?;
+            segment.file.sync_data()?;
+        }
+        self.roll_back()
     }
 }
 

@@ -11,7 +11,7 @@ use marram_crypto::{digest::Digest, leaf::Leaf};
 
 use super::{
     Appended, Body, Embedded, OpenError, Put, Settings, Store, StoreError,
-    committer::{Collector, Job},
+    committer::{Collector, Job, Next},
     contract::{body, bytes, content, contract_tests, epoch, today},
     ledger::{CommitError, Ledger},
     segments::{Ends, Segments},
@@ -292,7 +292,13 @@ async fn whatever_a_kill_interrupts_with_small_segments_the_next_start_works() {
     }
     drop(sender);
     let mut collector = Collector::new(receiver, small.segment_bytes);
-    let groups = tokio::task::spawn_blocking(move || std::iter::from_fn(|| collector.next()).collect::<Vec<_>>());
+    let groups = tokio::task::spawn_blocking(move || {
+        std::iter::from_fn(|| match collector.next(None) {
+            Next::Group(jobs) => Some(jobs),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    });
     let groups = groups.await.unwrap();
     assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), 40, "none is lost");
     assert!(groups.len() < 40, "they do share groups");

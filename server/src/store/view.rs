@@ -1,22 +1,18 @@
-//! The view: indexes into the ledger, kept in sled, always rebuildable.
+//! The view: indexes into the ledger, always rebuildable: what stands where is kept in sled, and which digests there are in
+//! memory, from reading the ledger at each start.
 //!
 //! sled does not open again after a power cut, so it is opened only as it was left by a clean stop, byte for byte: the
 //! stop's marker holds a digest of the whole folder. In every other case the folder is removed and rebuilt from the
 //! ledger. Values are small; charters and manifests stand in the ledger, and the view says where.
-//!
-//! sled's files would show the time of the last report to the nanosecond, while running and after a kill. So their times
-//! are truncated to the day after every change, and again by a thread of its own, since sled writes in the background,
-//! until nothing moves any more. Between such a write and the next look, a tenth of a second at most, a finer time stands
-//! there; a kill in just that moment leaves it until the next start, which makes the view anew. The change times stay,
-//! as with all files ([`files::truncate_times`]).
+
+mod digests;
+mod times;
 
 use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError, SyncSender},
-    thread::JoinHandle,
-    time::Duration,
+    sync::{PoisonError, RwLock},
 };
 
 use marram_crypto::{
@@ -25,36 +21,29 @@ use marram_crypto::{
     leaf::Leaf,
 };
 
+pub(super) use self::digests::Digests;
+use self::times::Settler;
 use super::{
     error::StoreError,
     files,
     record::{Family, NoteKey, StoredLeaf},
 };
 
-const CACHE_BYTES: u64 = 64 << 20;
-/// How long after a change the files' times are looked at again.
-const SETTLE_EVERY: Duration = Duration::from_millis(100);
-/// After so many looks at which no time was finer than the day, nothing moves any more.
-const SETTLED_AFTER: u32 = 10;
+const CACHE_BYTES: u64 = 16 << 20;
+/// How many leaves an entry has at most: few insertions for a large group, and no large values.
+const BLOCK: usize = 32;
 
 /// The open view.
 pub(super) struct View {
     db: sled::Db,
-    /// index u64 → stored leaf.
+    /// index u64 of the first → up to [`BLOCK`] stored leaves that were committed together.
     leaves: sled::Tree,
-    /// digest → index u64.
-    digests: sled::Tree,
     /// note key → place of the note.
     notes: sled::Tree,
+    digests: RwLock<Digests>,
     path: PathBuf,
     /// After the trees: it is stopped when sled has let go of its files.
     settler: Settler,
-}
-
-/// Keeps the times of the view's files at the day.
-struct Settler {
-    changed: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Where a charter or manifest stands in the ledger.
@@ -75,7 +64,7 @@ pub(super) struct Batch {
 }
 
 impl View {
-    /// Opens the view as it is, or a new one where there is none.
+    /// Opens the view as it is, or a new one where there is none. It knows no digests yet.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         files::create_folder(path)?;
         // No flush every so often: flushes serve durability, which is not this part's business.
@@ -86,69 +75,100 @@ impl View {
             .open()?;
         let view = Self {
             leaves: db.open_tree("leaves")?,
-            digests: db.open_tree("digests")?,
             notes: db.open_tree("notes")?,
             db,
+            digests: RwLock::default(),
             path: path.to_owned(),
             settler: Settler::start(path.to_owned())?,
         };
-        view.settle();
+        view.settler.wake();
         Ok(view)
+    }
+
+    /// Takes the digests of the leaves it has.
+    pub(super) fn with_digests(self, digests: Digests) -> Self {
+        Self {
+            digests: RwLock::new(digests),
+            ..self
+        }
     }
 
     /// Adds a batch. Applying the same batch again changes nothing.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut leaves = sled::Batch::default();
-        let mut digests = sled::Batch::default();
+        self.write(batch)?;
+        let mut digests = self.digests.write().unwrap_or_else(PoisonError::into_inner);
         for (stored, index) in batch.leaves.iter().zip(batch.first..) {
-            leaves.insert(&index.to_be_bytes(), stored.to_bytes().as_slice());
-            digests.insert(stored.leaf.digest.as_bytes(), &index.to_be_bytes());
+            digests.insert(stored.leaf.digest, index);
         }
-        self.leaves.apply_batch(leaves)?;
-        self.digests.apply_batch(digests)?;
-        for (key, place) in &batch.notes {
-            self.notes.insert(key_bytes(*key), place.to_bytes().as_slice())?;
-        }
-        self.settle();
         Ok(())
     }
 
-    /// What fails here, for want of file descriptors, say, the settler tries again.
-    fn settle(&self) {
-        drop(files::truncate_times_below(&self.path));
+    /// Adds a batch but for its digests.
+    ///
+    /// One insertion after the other: sled's own batches are written to the disk at once, which wakes all its threads
+    /// each time and took a third of the server's processor time. What a crash leaves half done here is rebuilt anyway.
+    pub(super) fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        for (block, first) in batch.leaves.chunks(BLOCK).zip((batch.first..).step_by(BLOCK)) {
+            let bytes: Vec<u8> = block.iter().flat_map(|stored| stored.to_bytes()).collect();
+            self.leaves.insert(first.to_be_bytes(), bytes)?;
+        }
+        for (key, place) in &batch.notes {
+            self.notes.insert(key_bytes(*key), place.to_bytes().as_slice())?;
+        }
         self.settler.wake();
+        Ok(())
+    }
+
+    /// Whether it still writes, and has so many leaves.
+    pub(super) fn is_healthy(&self, len: u64) -> bool {
+        let writes = self.db.flush().is_ok();
+        self.settler.wake();
+        writes && self.len().is_ok_and(|found| found == len)
     }
 
     /// How many leaves there are.
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         match self.leaves.last()? {
-            Some((index, _)) => Ok(read_index(&index)? + 1),
+            Some((first, block)) => Ok(read_index(&first)? + (block.len() / StoredLeaf::LEN) as u64),
             None => Ok(0),
         }
     }
 
     /// The index of a report.
     pub(super) fn find(&self, digest: Digest) -> Result<Option<(u64, StoredLeaf)>, StoreError> {
-        let Some(index) = self.digests.get(digest.as_bytes())? else {
-            return Ok(None);
+        let candidates: Vec<u64> = {
+            let digests = self.digests.read().unwrap_or_else(PoisonError::into_inner);
+            digests.candidates(digest).collect()
         };
-        let leaf = self.leaves.get(&index)?.ok_or_else(broken)?;
-        Ok(Some((
-            read_index(&index)?,
-            StoredLeaf::from_bytes(&leaf).ok_or_else(broken)?,
-        )))
+        for index in candidates {
+            let stored = self.stored_from(index)?.next().ok_or_else(broken)??;
+            if stored.leaf.digest == digest {
+                return Ok(Some((index, stored)));
+            }
+        }
+        Ok(None)
     }
 
     /// Leaves in order.
     pub(super) fn leaves(&self, from: u64, limit: usize) -> Result<Vec<Leaf>, StoreError> {
-        let range = self.leaves.range(from.to_be_bytes()..).values().take(limit);
-        range
-            .map(|bytes| {
-                StoredLeaf::from_bytes(&bytes?)
-                    .map(|stored| stored.leaf)
-                    .ok_or_else(broken)
-            })
-            .collect()
+        let stored = self.stored_from(from)?.take(limit);
+        stored.map(|stored| Ok(stored?.leaf)).collect()
+    }
+
+    /// The stored leaves from index `from` on.
+    fn stored_from(&self, from: u64) -> Result<impl Iterator<Item = Result<StoredLeaf, StoreError>>, StoreError> {
+        // `from` stands in the last block that does not begin behind it.
+        let first = match self.leaves.get_lt(from.saturating_add(1).to_be_bytes())? {
+            Some((first, _)) => read_index(&first)?,
+            None => 0,
+        };
+        let skipped = usize::try_from(from - first).unwrap_or(usize::MAX);
+        let blocks = self.leaves.range(first.to_be_bytes()..).values();
+        let stored = blocks.flat_map(|block| match block {
+            Ok(block) => read_block(&block),
+            Err(error) => vec![Err(error.into())],
+        });
+        Ok(stored.skip(skipped))
     }
 
     /// The note with this key.
@@ -189,49 +209,6 @@ impl View {
         let path = self.path.clone();
         drop(self);
         Ok(digest_of(&path, true)?)
-    }
-}
-
-impl Settler {
-    fn start(folder: PathBuf) -> io::Result<Self> {
-        let (changed, wakes) = mpsc::sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("view times".to_owned())
-            .spawn(move || {
-                while wakes.recv().is_ok() {
-                    let mut quiet = 0;
-                    while quiet < SETTLED_AFTER {
-                        match wakes.recv_timeout(SETTLE_EVERY) {
-                            Ok(()) => quiet = 0,
-                            Err(RecvTimeoutError::Timeout) => quiet += 1,
-                            Err(RecvTimeoutError::Disconnected) => break,
-                        }
-                        if !files::truncate_times_below(&folder).is_ok_and(|finer| !finer) {
-                            quiet = 0;
-                        }
-                    }
-                }
-            })?;
-        Ok(Self {
-            changed: Some(changed),
-            thread: Some(thread),
-        })
-    }
-
-    /// If it is awake already, that is enough.
-    fn wake(&self) {
-        if let Some(changed) = &self.changed {
-            let _ = changed.try_send(());
-        }
-    }
-}
-
-impl Drop for Settler {
-    fn drop(&mut self) {
-        self.changed = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
     }
 }
 
@@ -299,6 +276,13 @@ fn read_notes(entries: sled::Iter) -> Result<Vec<(NoteKey, NotePlace)>, StoreErr
 
 fn read_index(bytes: &[u8]) -> Result<u64, StoreError> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| broken())
+}
+
+fn read_block(bytes: &[u8]) -> Vec<Result<StoredLeaf, StoreError>> {
+    let stored = bytes.chunks(StoredLeaf::LEN);
+    stored
+        .map(|bytes| StoredLeaf::from_bytes(bytes).ok_or_else(broken))
+        .collect()
 }
 
 fn broken() -> StoreError {

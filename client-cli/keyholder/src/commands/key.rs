@@ -17,7 +17,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PSEUDONYM")]
     name: Pseudonym,
     /// The folder to write PSEUDONYM.root into
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
     out: PathBuf,
 }
 
@@ -85,6 +85,6 @@ fn check_free(path: &Path, own: Option<&RootFile>) -> anyhow::Result<()> {
     }
     Err(fail(
         format!("{} is there already, and holds another key", path.display()),
-        "choose another pseudonym, or another folder with --out DIR",
+        "choose another pseudonym, or another folder with --out FOLDER",
     ))
 }
