@@ -17,13 +17,12 @@ pub fn path(program: &str) -> PathBuf {
     if !program.starts_with("marram-") {
         return PathBuf::from(program);
     }
-    let test = std::env::current_exe().unwrap();
-    let built = test.ancestors().nth(2).unwrap().join(program);
-    assert!(
-        built.is_file(),
-        "{program} is not built: run `cargo build --workspace --bins`, or ./tests/run, which does"
-    );
-    built
+    // Programs lie beside this one, or one folder above the tests.
+    let here = std::env::current_exe().unwrap();
+    let mut built = here.ancestors().skip(1).take(2).map(|folder| folder.join(program));
+    built.find(|built| built.is_file()).unwrap_or_else(|| {
+        panic!("{program} is not built: run `cargo build --workspace --bins`, or ./tests/run, which does")
+    })
 }
 
 /// A program with its home in `home`, in an environment without anything of the developer's.

@@ -1,0 +1,69 @@
+//! What Marram costs beside what it cannot do without: one table for each question, absolute figures of this machine and
+//! the ratios that travel. `./tests/bench` builds it and runs all of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measuring program: what fails, fails loudly"
+)]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
+mod baseline;
+mod large;
+mod load;
+mod process;
+mod rebuild;
+mod server;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Marram on this machine.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Accepted reports a second at 1, 32 and 256 submitters, beside a server that only hashes, signs and appends.
+    Server {
+        /// How often each is measured, in turn; the median counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Measure at this many submitters only.
+        #[arg(long)]
+        submitters: Option<usize>,
+    },
+    /// Sealing and opening 256 MiB: memory, and speed beside the age crate alone.
+    Large {
+        /// How often each is measured, in turn; the median counts.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// How long a start takes that rebuilds the view.
+    Rebuild {
+        /// How many leaves the ledger has.
+        #[arg(long, default_value_t = 1_000_000)]
+        leaves: u64,
+    },
+    /// One of the servers to compare with.
+    #[command(hide = true)]
+    Baseline { kind: baseline::Kind, folder: PathBuf },
+    /// One pass over a large report.
+    #[command(hide = true)]
+    Pass { pass: large::Pass, folder: PathBuf },
+}
+
+fn main() {
+    match Cli::parse().what {
+        What::Server { rounds, submitters } => server::measure(rounds, submitters),
+        What::Large { rounds } => large::measure(rounds),
+        What::Rebuild { leaves } => rebuild::measure(leaves),
+        What::Baseline { kind, folder } => baseline::serve(kind, &folder),
+        What::Pass { pass, folder } => large::pass(pass, &folder),
+    }
+}
