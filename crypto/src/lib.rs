@@ -40,5 +40,6 @@ pub mod report;
 pub mod seal;
 pub mod secret;
 pub mod strict_json;
+pub mod tree;
 pub mod ustar;
 pub mod vacant;
