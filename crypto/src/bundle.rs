@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! charter                       the charter chain
+//! checkpoint                    of a tree that has the leaves
 //! leaves                        "marram/leaves/v1\n" instance "\n" index of the first "\n", then leaves of 41 bytes each
 //! manifests/<epoch>-<version>   signed notes
+//! orders/<index>                orders' notes, as the server accepted them
+//! canaries/<name>               receipts of what the courier itself sent
 //! reports/<64 hex>.age          ciphertexts, named by their SHA-256
 //! zeros to the end
 //! ```
 //!
 //! A bundle is not signed and nothing in it is believed for being in it: charters and manifests are verified by their
-//! signatures, ciphertexts by their names and by what is inside, leaves by nothing yet. Reading streams, and holds one
+//! signatures, ciphertexts by their names and by what is inside, leaves by the checkpoint. Reading streams, and holds one
 //! small entry in memory at a time.
 
 use std::io::{self, Read, Write};
@@ -28,8 +31,11 @@ pub const MAX_NOTE_LEN: u64 = 64 * 1_000_000;
 
 const LEAVES_TYPE: &str = "marram/leaves/v1";
 const CHARTER: &str = "charter";
+const CHECKPOINT: &str = "checkpoint";
 const LEAVES: &str = "leaves";
 const MANIFESTS: &str = "manifests/";
+const ORDERS: &str = "orders/";
+const CANARIES: &str = "canaries/";
 const REPORTS: &str = "reports/";
 
 /// Writes a bundle. Entries must come in the order drawn above.
@@ -65,8 +71,24 @@ pub enum BundleEntry<'a, R: Read> {
         /// The leaves.
         leaves: Leaves<'a, R>,
     },
+    /// A checkpoint.
+    Checkpoint(Vec<u8>),
     /// A manifest.
     Manifest(Vec<u8>),
+    /// An order that the server accepted.
+    Order {
+        /// Under which index.
+        index: u64,
+        /// The note.
+        note: Vec<u8>,
+    },
+    /// The receipt of a report that the courier itself sent.
+    Canary {
+        /// What the courier calls it: 1 to 40 letters, digits, `-` and `_`.
+        name: String,
+        /// The receipt.
+        receipt: Vec<u8>,
+    },
     /// A ciphertext.
     Report {
         /// SHA-256 that it is named by.
@@ -109,6 +131,14 @@ impl<W: Write> BundleWriter<W> {
         self.entry(CHARTER.to_owned(), chain.len() as u64, chain)
     }
 
+    /// A checkpoint of a tree that has the leaves.
+    ///
+    /// # Errors
+    /// As for the charter.
+    pub fn checkpoint(&mut self, note: &[u8]) -> Result<(), BundleError> {
+        self.entry(CHECKPOINT.to_owned(), note.len() as u64, note)
+    }
+
     /// Leaves, of which the first has index `from`.
     ///
     /// # Errors
@@ -125,6 +155,22 @@ impl<W: Write> BundleWriter<W> {
     /// As for the charter.
     pub fn manifest(&mut self, epoch: Epoch, version: u32, note: &[u8]) -> Result<(), BundleError> {
         self.entry(format!("{MANIFESTS}{epoch}-{version}"), note.len() as u64, note)
+    }
+
+    /// An order that the server accepted under this index.
+    ///
+    /// # Errors
+    /// As for the charter.
+    pub fn order(&mut self, index: u64, note: &[u8]) -> Result<(), BundleError> {
+        self.entry(format!("{ORDERS}{index}"), note.len() as u64, note)
+    }
+
+    /// The receipt of a report that the courier itself sent, and what it calls it.
+    ///
+    /// # Errors
+    /// As for the charter.
+    pub fn canary(&mut self, name: &str, receipt: &[u8]) -> Result<(), BundleError> {
+        self.entry(format!("{CANARIES}{name}"), receipt.len() as u64, receipt)
     }
 
     /// A ciphertext of `size` bytes.
@@ -204,7 +250,19 @@ impl<R: Read> BundleReader<R> {
                 content: Content(self),
             }));
         }
-        self.small(&entry).map(BundleEntry::Manifest).map(Some)
+        let contents = self.small(&entry)?;
+        Ok(Some(if entry.path == CHECKPOINT {
+            BundleEntry::Checkpoint(contents)
+        } else if let Some(index) = entry.path.strip_prefix(ORDERS).and_then(order_index) {
+            BundleEntry::Order { index, note: contents }
+        } else if let Some(name) = entry.path.strip_prefix(CANARIES) {
+            BundleEntry::Canary {
+                name: name.to_owned(),
+                receipt: contents,
+            }
+        } else {
+            BundleEntry::Manifest(contents)
+        }))
     }
 
     fn small(&mut self, entry: &Entry) -> Result<Vec<u8>, BundleError> {
@@ -331,6 +389,9 @@ impl<R: Read> std::fmt::Debug for BundleEntry<'_, R> {
         match self {
             Self::Charter(bytes) => write!(f, "Charter({} bytes)", bytes.len()),
             Self::Leaves { from, count, .. } => write!(f, "Leaves({count} from {from})"),
+            Self::Checkpoint(bytes) => write!(f, "Checkpoint({} bytes)", bytes.len()),
+            Self::Order { index, note } => write!(f, "Order({index}, {} bytes)", note.len()),
+            Self::Canary { name, .. } => write!(f, "Canary({name})"),
             Self::Manifest(bytes) => write!(f, "Manifest({} bytes)", bytes.len()),
             Self::Report { digest, size, .. } => write!(f, "Report({digest}, {size} bytes)"),
         }
@@ -356,13 +417,25 @@ fn is_manifest_name(name: &str) -> bool {
         .is_some_and(|(epoch, rest)| epoch.parse::<Epoch>().is_ok() && version(rest))
 }
 
-/// The place of an entry in the order drawn above. Charter and leaves stand once, the others as often as needed.
+fn order_index(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|index: &u64| index.to_string() == name)
+}
+
+fn is_canary_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=40).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// The place of an entry in the order drawn above. Charter, checkpoint and leaves stand once, the others as often as needed.
 fn next_place(last: u8, path: &str) -> Result<u8, UstarError> {
     let (place, once) = match path {
         CHARTER => (1, true),
-        LEAVES => (2, true),
-        _ if path.strip_prefix(MANIFESTS).is_some_and(is_manifest_name) => (3, false),
-        _ if path.starts_with(REPORTS) => (4, false),
+        CHECKPOINT => (2, true),
+        LEAVES => (3, true),
+        _ if path.strip_prefix(MANIFESTS).is_some_and(is_manifest_name) => (4, false),
+        _ if path.strip_prefix(ORDERS).and_then(order_index).is_some() => (5, false),
+        _ if path.strip_prefix(CANARIES).is_some_and(is_canary_name) => (6, false),
+        _ if path.starts_with(REPORTS) => (7, false),
         _ => return Err(UstarError::Unexpected(path.to_owned())),
     };
     if place > last || (place == last && !once) {
@@ -391,6 +464,7 @@ mod tests {
     fn bundle() -> Vec<u8> {
         let mut writer = BundleWriter::new(Vec::new());
         writer.charter(b"[]").unwrap();
+        writer.checkpoint(b"a checkpoint").unwrap();
         writer
             .leaves(
                 "00112233445566778899aabbccddeeff".parse().unwrap(),
@@ -404,6 +478,9 @@ mod tests {
         writer
             .manifest(Epoch::from_number(2952).unwrap(), 1, b"another")
             .unwrap();
+        writer.order(0, b"an order").unwrap();
+        writer.order(12, b"another order").unwrap();
+        writer.canary("canary-1", b"a receipt").unwrap();
         for n in 1..=2 {
             writer.report(leaf(n).digest, 1000, [n; 1000].as_slice()).unwrap();
         }
@@ -437,8 +514,10 @@ mod tests {
     fn a_bundle_reads_back_whether_or_not_its_contents_are_read() {
         let seen = read(&bundle(), true).unwrap();
         assert_eq!(seen, read(&bundle(), false).unwrap());
-        assert_eq!(seen.len(), 6);
-        assert_eq!(seen[1], "Leaves(2 from 7)");
+        assert_eq!(seen.len(), 10);
+        assert_eq!(seen[2], "Leaves(2 from 7)");
+        assert_eq!(seen[6], "Order(12, 13 bytes)");
+        assert_eq!(seen[7], "Canary(canary-1)");
     }
 
     #[test]
@@ -451,6 +530,9 @@ mod tests {
         writer.charter(b"[]").unwrap();
         let twice = writer.charter(b"[]").unwrap_err();
         assert!(matches!(twice, BundleError::Archive(UstarError::Duplicate(_))));
+        for name in ["", "a/b", "ä", "a b", &"x".repeat(41)] {
+            assert!(writer.canary(name, b"x").is_err(), "{name}");
+        }
         writer.report(leaf(1).digest, 1, b"x".as_slice()).unwrap();
         let late = writer.manifest(Epoch::MAX, 1, b"x").unwrap_err();
         assert!(matches!(late, BundleError::Archive(UstarError::Unexpected(_))));

@@ -11,7 +11,7 @@ use crate::secret::SecretBytes;
 pub const CODENAME_SIGNING_KEY: &str = "marram/v1/codename/signing-key";
 /// Codename entropy → the reply key, which the desk seals answers to.
 pub const CODENAME_REPLY_KEY: &str = "marram/v1/codename/reply-key";
-/// Reply key → acknowledgement tags; context: board day ‖ n.
+/// Reply key → acknowledgement tags; context: the board's salt ‖ n.
 pub const ACKNOWLEDGEMENT_TAG: &str = "marram/v1/board/acknowledgement-tag";
 /// Reply key → the key of one cell; context: the cell's salt.
 pub const CELL_KEY: &str = "marram/v1/board/cell-key";

@@ -15,9 +15,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod annex;
+pub mod board;
 pub mod bucket;
 pub mod bundle;
 pub mod charter;
+pub mod checkpoint;
 pub mod codename;
 pub mod courier_request;
 pub mod day;
@@ -34,11 +36,14 @@ mod lines;
 pub mod manifest;
 pub mod note;
 pub mod open;
+pub mod order;
 pub mod payload;
+mod random_id;
 pub mod receipt;
 pub mod report;
 pub mod seal;
 pub mod secret;
+pub mod standing;
 pub mod strict_json;
 pub mod tree;
 pub mod ustar;

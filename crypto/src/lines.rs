@@ -122,6 +122,25 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The next line as a whole, for the one format whose first lines have no name.
+    pub(crate) fn read_bare<T, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<T, LineError> {
+        let line = self.line;
+        let Some((value, rest)) = self.rest.split_once('\n') else {
+            return Err(LineError::Missing { line, expected: name });
+        };
+        let value = parse(value).map_err(|error| LineError::Value {
+            line,
+            name,
+            why: error.to_string(),
+        })?;
+        (self.rest, self.line, self.previous) = (rest, line + 1, "");
+        Ok(value)
+    }
+
     /// As many lines of this name as there are, which must be within `count`.
     pub(crate) fn read_all<T, E: fmt::Display>(
         &mut self,

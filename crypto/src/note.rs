@@ -36,8 +36,6 @@ pub const MAX_SIGNATURES: usize = 100;
 pub const KEY_NAME: &str = "marram";
 
 const ALGORITHM_ED25519: u8 = 1;
-/// The type and the instance stand before the body's own lines.
-const FIRST_BODY_LINE: usize = 3;
 
 /// What a note is. The first line says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +52,10 @@ pub enum NoteType {
     Order,
     /// The header of a board.
     Board,
+    /// What a caseworker tells a colleague of the log.
+    Standing,
+    /// What the server says of the log. C2SP tlog-checkpoint: type and instance share the first line.
+    Checkpoint,
 }
 
 /// A note of which nothing was verified.
@@ -65,7 +67,11 @@ pub struct UntrustedNote {
 
 /// A note's own lines, signed by enough trusted keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Body<'a>(&'a str);
+pub struct Body<'a> {
+    lines: &'a str,
+    /// Number of the first of them.
+    first: usize,
+}
 
 /// What was wrong with a note, whatever its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +106,7 @@ pub enum NoteError {
         found: NoteType,
     },
     /// The second line is not an instance id.
-    #[error("line 2 is not an instance id (32 lower-case hexadecimal characters)")]
+    #[error("the instance id is missing (32 lower-case hexadecimal characters, on line 2; of a checkpoint, on line 1)")]
     Instance,
     /// A note of another organization, or of an earlier founding.
     #[error("this {kind} is of the instance {found}, and {expected} is ours: do not use it")]
@@ -132,16 +138,18 @@ pub enum NoteError {
 
 impl NoteType {
     /// Every type.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Charter,
         Self::Manifest,
         Self::Enrolment,
         Self::Receipt,
         Self::Order,
         Self::Board,
+        Self::Standing,
+        Self::Checkpoint,
     ];
 
-    /// The first line.
+    /// The first line; of a checkpoint, what stands there before `/` and the instance.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Charter => "marram/charter/v1",
@@ -150,11 +158,26 @@ impl NoteType {
             Self::Receipt => "marram/receipt/v1",
             Self::Order => "marram/order/v1",
             Self::Board => "marram/board/v1",
+            Self::Standing => "marram/standing/v1",
+            Self::Checkpoint => "marram/log/v1",
+        }
+    }
+
+    /// Number of the first line after type and instance.
+    const fn first_body_line(self) -> usize {
+        match self {
+            Self::Checkpoint => 2,
+            _ => 3,
         }
     }
 
     fn parse(line: &str) -> Result<Self, NoteError> {
-        if let Some(known) = Self::ALL.into_iter().find(|kind| kind.as_str() == line) {
+        let named = if origin(line).is_some() {
+            Self::Checkpoint.as_str()
+        } else {
+            line
+        };
+        if let Some(known) = Self::ALL.into_iter().find(|kind| kind.as_str() == named) {
             return Ok(known);
         }
         let unversioned = line.rsplit_once('/').map(|(name, _)| name);
@@ -228,8 +251,17 @@ impl UntrustedNote {
     /// # Errors
     /// [`NoteError::Instance`].
     pub fn instance(&self) -> Result<InstanceId, NoteError> {
-        let line = self.text.split('\n').nth(1).unwrap_or_default();
-        line.parse().map_err(|_| NoteError::Instance)
+        let mut lines = self.text.split('\n');
+        let first = lines.next().unwrap_or_default();
+        origin(first)
+            .unwrap_or_else(|| lines.next().unwrap_or_default())
+            .parse()
+            .map_err(|_| NoteError::Instance)
+    }
+
+    /// How many signature lines there are, of whatever key.
+    pub fn signatures(&self) -> usize {
+        self.signatures.len()
     }
 
     /// The signed text, newline at the end included, signatures excluded.
@@ -355,12 +387,9 @@ impl UntrustedNote {
             return Err(NoteError::WrongType { expected, found });
         }
         self.instance()?;
-        Ok(Body(
-            self.text
-                .splitn(FIRST_BODY_LINE, '\n')
-                .nth(FIRST_BODY_LINE - 1)
-                .unwrap_or_default(),
-        ))
+        let first = expected.first_body_line();
+        let lines = self.text.splitn(first, '\n').nth(first - 1).unwrap_or_default();
+        Ok(Body { lines, first })
     }
 
     fn push(&mut self, line: Signature) -> Result<(), NoteError> {
@@ -387,12 +416,18 @@ impl UntrustedNote {
 impl<'a> Body<'a> {
     /// The lines after type and instance, each ended by a newline.
     pub const fn as_str(self) -> &'a str {
-        self.0
+        self.lines
     }
 
     pub(crate) fn lines(self) -> Reader<'a> {
-        Reader::new(self.0, FIRST_BODY_LINE)
+        Reader::new(self.lines, self.first)
     }
+}
+
+/// The instance in the first line of a checkpoint.
+fn origin(line: &str) -> Option<&str> {
+    let instance = line.strip_prefix(NoteType::Checkpoint.as_str())?.strip_prefix('/')?;
+    instance.parse::<InstanceId>().is_ok().then_some(instance)
 }
 
 /// `SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[..4]`, big-endian (C2SP signed-note).
@@ -423,6 +458,8 @@ impl fmt::Display for NoteType {
             Self::Receipt => "receipt",
             Self::Order => "order",
             Self::Board => "board",
+            Self::Standing => "standing",
+            Self::Checkpoint => "checkpoint",
         })
     }
 }

@@ -10,9 +10,12 @@
 //! set, largest first: at most 64 digests, whatever the size. That is enough to append and to say the root, so that each
 //! further leaf costs the same, however long the log is.
 
+use std::{fmt, str::FromStr};
+
 use crate::{
     digest::{Digest, Hasher},
     leaf::Leaf,
+    lines::number,
 };
 
 /// A size and the root of the tree of that size: what a checkpoint promises.
@@ -104,6 +107,34 @@ impl Tree {
             size: self.size,
             root: self.root(),
         }
+    }
+}
+
+impl Head {
+    /// Of the empty tree.
+    pub fn empty() -> Self {
+        Tree::new().head()
+    }
+}
+
+/// `<size> <root>`, the root as 64 hexadecimal characters.
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.size, self.root)
+    }
+}
+
+impl FromStr for Head {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (size, root) = text.split_once(' ').ok_or("a size, a space and a root")?;
+        Ok(Self {
+            size: number(size, 0..=u64::MAX)?,
+            root: root
+                .parse()
+                .map_err(|error: crate::digest::DigestError| error.to_string())?,
+        })
     }
 }
 

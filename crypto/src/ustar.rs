@@ -192,6 +192,54 @@ impl Entry {
     }
 }
 
+/// Reads a whole archive that is in memory: its entries and their contents.
+///
+/// # Errors
+/// [`UstarError`], naming the fault; also of what stands after the last entry.
+pub fn parse(archive: &[u8]) -> Result<Vec<(Entry, &[u8])>, UstarError> {
+    let mut entries = Vec::new();
+    let mut rest = archive;
+    loop {
+        let (block, after) = rest.split_first_chunk::<BLOCK>().ok_or(UstarError::NoEnd)?;
+        let Some(entry) = Entry::parse(block)? else {
+            break;
+        };
+        let truncated = || UstarError::Truncated(entry.path.clone());
+        let size = usize::try_from(entry.size).map_err(|_| truncated())?;
+        let (contents, after) = after.split_at_checked(size).ok_or_else(truncated)?;
+        #[expect(clippy::cast_possible_truncation, reason = "less than a block")]
+        let padding = entry.padding() as usize;
+        let (padding, after) = after.split_at_checked(padding).ok_or_else(truncated)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(UstarError::Padding(entry.path));
+        }
+        entries.push((entry, contents));
+        rest = after;
+    }
+    if (rest.len() as u64) < END {
+        Err(UstarError::NoEnd)
+    } else if rest.iter().any(|byte| *byte != 0) {
+        Err(UstarError::Fill)
+    } else {
+        Ok(entries)
+    }
+}
+
+/// The archive that [`parse`] reads.
+///
+/// # Errors
+/// [`UstarError::Path`] and [`UstarError::TooLarge`] for what ustar cannot say.
+pub fn write<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<u8>, UstarError> {
+    let mut archive = Vec::new();
+    for (path, contents) in entries {
+        archive.extend(Entry::new(path, contents.len() as u64).header()?);
+        archive.extend(contents);
+        archive.resize(archive.len().next_multiple_of(BLOCK), 0);
+    }
+    archive.resize(archive.len() + 2 * BLOCK, 0);
+    Ok(archive)
+}
+
 fn check_path(path: &str) -> Result<(), UstarError> {
     if path.starts_with('/') {
         return Err(UstarError::AbsolutePath(shown(path)));

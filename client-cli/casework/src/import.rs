@@ -154,6 +154,7 @@ impl<'a> Importer<'a> {
             match entry {
                 BundleEntry::Charter(chain) => self.charter(&chain)?,
                 BundleEntry::Manifest(note) => self.manifest(&note)?,
+                BundleEntry::Checkpoint(_) | BundleEntry::Order { .. } | BundleEntry::Canary { .. } => {}
                 BundleEntry::Leaves {
                     instance,
                     from,

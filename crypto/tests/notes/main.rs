@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod annex;
+mod board;
 mod charter;
+mod checkpoint;
 mod enrolment;
 mod manifest;
 mod note;
+mod order;
 mod receipt;
+mod standing;
 mod total;
 mod vacant;
 mod vectors;
