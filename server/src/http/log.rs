@@ -84,8 +84,11 @@ pub(super) async fn report(
         .ok()
         .and_then(|Path(digest)| digest.parse().ok())
         .ok_or(Problem::NotFound)?;
-    let (_, leaf) = app.store.leaf_of(digest).await?.ok_or(Problem::NotFound)?;
-    let size = leaf.size();
+    let logged = app.store.leaf_of(digest).await?.ok_or(Problem::NotFound)?;
+    if logged.destroyed {
+        return Err(Problem::ReportDestroyed);
+    }
+    let size = logged.leaf.size();
     let part = part(&parts.headers, size)?;
     let range = part.clone().unwrap_or(0..size);
     let reader = app.store.read(digest, range.clone()).await?.ok_or(Problem::NotFound)?;
