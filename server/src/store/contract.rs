@@ -349,6 +349,9 @@ pub(crate) async fn an_order_is_taken_once_and_an_id_has_one_text(store: &dyn St
     let fresh = puts.iter().filter(|put| matches!(put, Ok(Ordered::Fresh { index: 2 })));
     assert_eq!(fresh.count(), 1);
     assert!(puts.iter().filter(|put| matches!(put, Ok(Ordered::Conflict))).count() == 7);
+    let of = async |id| store.order_of(OrderId::from_bytes([id; OrderId::LEN])).await.unwrap();
+    assert_eq!(of(2).await, Some((1, Digest::of(b"second"))));
+    assert_eq!(of(4).await, None);
     let notes = store.orders(0, 100).await.unwrap();
     assert_eq!(notes[..2], [b"first".to_vec(), b"second".to_vec()]);
     assert_eq!(notes.len(), 3);

@@ -27,6 +27,7 @@ use marram_crypto::{
     day::{Day, Epoch},
     digest::Digest,
     leaf::Leaf,
+    order::OrderId,
     tree::Head,
 };
 use rustix::fs::{FlockOperation, flock};
@@ -390,6 +391,10 @@ impl Store for Embedded {
             let notes = places.into_iter().map(|place| read_bytes(&shared.ledger, place));
             Ok(notes.collect::<io::Result<_>>()?)
         }))
+    }
+
+    fn order_of(&self, id: OrderId) -> Answer<'_, Option<(u64, Digest)>> {
+        Box::pin(self.look(move |view, _| Ok(view.order(id)?.map(|(index, place)| (index, place.digest)))))
     }
 
     fn put_order(&self, order: NewOrder) -> Answer<'_, Ordered> {

@@ -129,6 +129,9 @@ pub trait Store: Send + Sync {
     /// The signed notes of the accepted orders from index `from` on, in the order of acceptance, at most `limit`.
     fn orders(&self, from: u64, limit: usize) -> Answer<'_, Vec<Vec<u8>>>;
 
+    /// The index of the accepted order with this id, and the digest of its text.
+    fn order_of(&self, id: OrderId) -> Answer<'_, Option<(u64, Digest)>>;
+
     /// Stores an order, once; and hangs the board that comes with it, in the same step.
     fn put_order(&self, order: NewOrder) -> Answer<'_, Ordered>;
 
