@@ -25,7 +25,14 @@ pub(super) const SETTINGS: Settings = Settings {
 };
 
 pub(super) fn open(folder: &Path) -> Embedded {
-    Embedded::open(folder, SETTINGS).unwrap()
+    // Whatever process another test starts has this one's open files, and so the lock, until it is that program.
+    for _ in 0..100 {
+        match Embedded::open(folder, SETTINGS) {
+            Err(OpenError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the folder stayed locked")
 }
 
 pub(super) fn empty() -> (tempfile::TempDir, Embedded) {
