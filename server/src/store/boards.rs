@@ -32,7 +32,10 @@ impl Boards {
         let boards = Self {
             folder: folder.to_owned(),
         };
-        boards.keep_only(hung).map_err(at(folder))?;
+        boards
+            .keep_only(hung)
+            .and_then(|()| boards.sync())
+            .map_err(at(folder))?;
         for (&shard, hung) in hung {
             if !path_of(folder, shard, hung.digest).exists() {
                 tracing::error!(%shard, "the board of a shard is missing: restore it from a backup, or have the next one hung");

@@ -156,3 +156,44 @@ fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use marram_crypto::{
+        day::{Day, Epoch},
+        digest::Digest,
+        leaf::Leaf,
+    };
+
+    use super::*;
+    use crate::store::{record::Place, survival::SmallDisk};
+
+    #[test]
+    fn where_files_have_no_holes_the_zeros_are_what_is_left() {
+        let disk = SmallDisk::without_holes();
+        let path = segments::path_of(disk.0.path(), 1);
+        let len = 4 << 20;
+        std::fs::write(&path, vec![7; len]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let punched = fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, 1);
+        assert_eq!(punched, Err(Errno::OPNOTSUPP), "this file system has holes");
+        let body = |offset, log2_size| StoredLeaf {
+            leaf: Leaf {
+                digest: Digest::of(b"x"),
+                epoch: Epoch::MAX,
+                day: Day::MAX,
+                log2_size,
+            },
+            place: Place { segment: 1, offset },
+        };
+        // Longer than what is written at a time, in the middle; a short one; one of which the end is missing.
+        let bodies = [body(100, 21), body(3_000_000, 4), body(len as u64 - 10, 6)];
+        erase(disk.0.path(), &bodies).unwrap();
+        let mut expected = vec![7; len];
+        for body in &bodies {
+            let range = usize::try_from(body.place.offset).unwrap()..usize::try_from(body.end()).unwrap().min(len);
+            expected[range].fill(0);
+        }
+        assert!(std::fs::read(&path).unwrap() == expected);
+    }
+}

@@ -477,16 +477,24 @@ pub(super) struct SmallDisk(pub(super) tempfile::TempDir);
 
 impl SmallDisk {
     pub(super) fn new(mib: u32) -> Self {
+        Self::mount("tmpfs", &format!("size={mib}m"))
+    }
+
+    /// One whose files can have no holes.
+    pub(super) fn without_holes() -> Self {
+        Self::mount("ramfs", "mode=700")
+    }
+
+    fn mount(kind: &str, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={mib}m");
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "marram-test"])
+            .args(["-t", kind, "-o", options, "marram-test"])
             .arg(folder.path())
             .output()
             .unwrap();
         assert!(
             mount.status.success(),
-            "a tmpfs could not be mounted: run ./tests/run, or the tests within `unshare --map-root-user --mount`. {}",
+            "a {kind} could not be mounted: run ./tests/run, or the tests within `unshare --map-root-user --mount`. {}",
             String::from_utf8_lossy(&mount.stderr)
         );
         Self(folder)
