@@ -93,8 +93,8 @@ pub enum OnlineError {
         /// What is wrong.
         why: String,
     },
-    /// Ctrl-C.
-    #[error(transparent)]
+    /// Ctrl-C. Not transparent: it must be found in the chain, for the exit status.
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
     /// What was to be sent could not be read.
     #[error("what was to be sent could not be read: {0}")]

@@ -11,6 +11,7 @@ use marram_crypto::{
 use marram_incident::Incident;
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
+    interrupt::{self, Interruptible},
     output::Output,
     text,
 };
@@ -178,8 +179,10 @@ pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Re
             .files
             .get(index)
             .ok_or_else(|| std::io::Error::other("no such file"))?;
-        file.open().map(|file| Box::new(file) as Box<dyn Read>)
+        file.open().map(|file| Box::new(Interruptible(file)) as Box<dyn Read>)
     });
+    // Nothing is wrong with the files then.
+    interrupt::check()?;
     let sealed = sealed.hint("nothing was sent; check the files that go with the report, and run this again")?;
     drop(output);
     progress.finish();

@@ -26,6 +26,7 @@ use marram_online::{
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{AtomicFile, Existing, atomic_write},
+    interrupt::Interruptible,
     output::Output,
     text,
 };
@@ -52,7 +53,8 @@ impl Sealed {
     /// Writes it to a file, whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
-        io::copy(&mut self.reader(), &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+        io::copy(&mut Interruptible(self.reader()), &mut file)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         file.flush()
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(file.commit()?)
@@ -155,10 +157,10 @@ fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) 
     let progress = out.bytes("measuring", size);
     let mut hasher = Hasher::new();
     let file = Arc::new(file);
-    let mut content = progress.reader(At {
+    let mut content = progress.reader(Interruptible(At {
         file: Arc::clone(&file),
         position: 0,
-    });
+    }));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match content.read(&mut buffer).with_context(cannot)? {
