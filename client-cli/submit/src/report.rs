@@ -11,6 +11,7 @@ use marram_crypto::{
 use marram_incident::Incident;
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
+    interrupt::{self, Interruptible},
     output::Output,
     text,
 };
@@ -73,7 +74,9 @@ fn refuse_to_overwrite(path: &Path) -> Result<()> {
 /// Everything from files; nothing is asked.
 fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("with --incident, name the organization's link"))?;
+    let link = link.ok_or_else(|| {
+        usage("with --incident nothing is asked: name the organization's link too, https://HOST/#FINGERPRINT")
+    })?;
     let (incident, files) = given::read(out, incident, &args.attach)?;
     let organization = Organization::find(out, link, &args.organization)?;
     out.note(format!("reporting to {}", text::visible(organization.name())));
@@ -176,8 +179,10 @@ pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Re
             .files
             .get(index)
             .ok_or_else(|| std::io::Error::other("no such file"))?;
-        file.open().map(|file| Box::new(file) as Box<dyn Read>)
+        file.open().map(|file| Box::new(Interruptible(file)) as Box<dyn Read>)
     });
+    // Nothing is wrong with the files then.
+    interrupt::check()?;
     let sealed = sealed.hint("nothing was sent; check the files that go with the report, and run this again")?;
     drop(output);
     progress.finish();

@@ -26,6 +26,7 @@ use marram_online::{
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{AtomicFile, Existing, atomic_write},
+    interrupt::Interruptible,
     output::Output,
     text,
 };
@@ -52,7 +53,8 @@ impl Sealed {
     /// Writes it to a file, whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
-        io::copy(&mut self.reader(), &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+        io::copy(&mut Interruptible(self.reader()), &mut file)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         file.flush()
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(file.commit()?)
@@ -115,9 +117,11 @@ pub(crate) fn keep_receipt(out: &Output, path: Option<&Path>, receipt: &Receipt)
 /// `marram-submit send`
 pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("name the organization's link after the file"))?;
+    let link = link.ok_or_else(|| usage("name the organization's link after the file: https://HOST/#FINGERPRINT"))?;
+    // Before anybody on the way can see that this computer asks for the organization.
+    let file = File::open(&args.sealed).with_context(|| format!("cannot read {}", args.sealed.display()))?;
     let organization = Organization::find(out, link, &args.organization)?;
-    let sealed = open(out, args, &organization)?;
+    let sealed = open(out, args, file, &organization)?;
     let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
     out.line(format!(
         "sent: the server of {} has taken it, and its receipt is valid",
@@ -135,10 +139,9 @@ pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
 }
 
 /// Opens a sealed report, after a look at whether it is one.
-fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Sealed> {
+fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) -> Result<Sealed> {
     let path = &args.sealed;
     let cannot = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot)?;
     let size = file.metadata().with_context(cannot)?.len();
     let manifest = &organization.manifest;
     let slots = manifest.slots.len();
@@ -154,10 +157,10 @@ fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Se
     let progress = out.bytes("measuring", size);
     let mut hasher = Hasher::new();
     let file = Arc::new(file);
-    let mut content = progress.reader(At {
+    let mut content = progress.reader(Interruptible(At {
         file: Arc::clone(&file),
         position: 0,
-    });
+    }));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match content.read(&mut buffer).with_context(cannot)? {

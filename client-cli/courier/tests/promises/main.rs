@@ -3,3 +3,4 @@
 
 mod courier;
 mod help;
+mod stopped;

@@ -3,4 +3,5 @@
 
 mod given;
 mod help;
+mod stopped;
 mod terminal;
