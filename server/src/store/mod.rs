@@ -30,6 +30,8 @@ mod repeats;
 mod segments;
 #[cfg(test)]
 mod survival;
+#[cfg(test)]
+mod torn;
 mod view;
 
 use std::{future::Future, ops::Range, pin::Pin};

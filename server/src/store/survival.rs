@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Small, so that a test sees several segments, and a full disk is far away.
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     segment_bytes: 20_000,
     reserve_bytes: 0,
     queue_bytes: 1 << 20,
