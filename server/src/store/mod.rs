@@ -43,6 +43,8 @@ mod shared;
 mod state;
 #[cfg(test)]
 mod survival;
+#[cfg(test)]
+mod torn;
 mod view;
 
 use std::{collections::BTreeMap, future::Future, ops::Range, pin::Pin};

@@ -287,8 +287,40 @@ fn read_note(family: Family, fields: &[u8]) -> Option<Record<'_>> {
 #[cfg(test)]
 mod tests {
     use marram_crypto::day::Day;
+    use proptest::{collection::vec, prelude::*, sample::Index};
 
     use super::*;
+
+    /// Payloads that begin as records do.
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        let record = (0..5_u8, vec(any::<u8>(), 0..90)).prop_map(|(kind, fields)| {
+            let len = u32::try_from(fields.len()).unwrap().to_be_bytes();
+            [&[kind][..], &len, &fields].concat()
+        });
+        vec(record, 0..4).prop_map(|records| records.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_read_as_records_is_written_as_the_same_bytes(
+            payload in payload(), at in any::<Index>(), byte in any::<u8>(),
+        ) {
+            let mut payload = payload;
+            if !payload.is_empty() {
+                let at = at.index(payload.len());
+                payload[at] = byte;
+            }
+            let (mut written, mut end) = (Vec::new(), 0);
+            for read in read_all(&payload) {
+                let Ok((at, record)) = read else { break };
+                record.write(&mut written);
+                end = at;
+            }
+            prop_assert_eq!(&written, &payload[..end]);
+        }
+    }
 
     #[test]
     fn records_read_back_and_every_cut_of_one_is_refused() {
