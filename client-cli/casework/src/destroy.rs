@@ -59,7 +59,8 @@ pub fn destroy_epoch(args: &DestroyArgs, unlocked: &mut Unlocked, today: Day, ou
             ),
         ));
     }
-    account::refresh(&mut unlocked.casebook, today)?;
+    // Also what an interrupted import left undone.
+    account::account(&mut unlocked.casebook, today)?;
     let unaccounted = unaccounted(&unlocked.casebook, epoch, end)?;
     if let Some((what, next)) = &unaccounted
         && !args.even_unread

@@ -3,13 +3,13 @@
 //! In scope: the keys that a caseworker enrols with and the identities of each epoch ([`enrol`], [`epochs`]), the
 //! encrypted [`casebook`], [`import`] of bundles and the [`account`] of every leaf of the log, reading what was opened
 //! ([`list`], [`show`], [`extract`]), and what goes back out: [`order`]s, the [`board`] with its answers ([`reply`]), and
-//! [`standing`]s for colleagues. Out of scope: the network, which the program denies itself; opening attachments, which is for an isolated viewer; and
-//! deciding who is a caseworker, which keyholders do.
+//! [`standing`]s for colleagues. Out of scope: the network, which the program denies itself; opening attachments, which is
+//! for an isolated viewer; and deciding who is a caseworker, which keyholders do.
 //!
 //! ```text
 //! <home>/identity.age        wrapped by the passphrase: enrolment key, home identity, key of the casebook
 //! <home>/epochs/<n>.age      sealed to the home identity: the identity and the signer of one epoch
-//! <home>/casebook            SQLite, encrypted by SQLCipher: charter, manifests, leaves, reports, attachments
+//! <home>/casebook            SQLite, encrypted by SQLCipher: charter, manifests, the log, reports, attachments, answers
 //! ```
 //!
 //! Whoever has `identity.age` and its passphrase reads the casebook; a report that is not in the casebook opens only as

@@ -73,8 +73,8 @@ struct Status {
     leaves: BTreeMap<Class, u64>,
     /// Alarms that nobody has acknowledged.
     alarms: BTreeMap<Kind, u64>,
-    /// Couriers' own reports that arrived, and how many were sent.
-    canaries: (usize, usize),
+    /// Couriers' own reports.
+    canaries: Canaries,
     /// My orders of which no bundle has shown that the server accepted them.
     orders_under_way: usize,
     /// The day of the last board that was made here.
@@ -83,6 +83,13 @@ struct Status {
     next_board: Option<Day>,
     /// Commands to run now.
     due: Vec<String>,
+}
+
+/// Reports that couriers sent themselves, to see whether they arrive.
+#[derive(Clone, Copy, Serialize)]
+struct Canaries {
+    sent: usize,
+    arrived: usize,
 }
 
 impl Status {
@@ -142,7 +149,10 @@ impl Status {
             attachment_bytes,
             log: Log::of(casebook)?,
             leaves: casebook.classes()?,
-            canaries: (canaries.iter().filter(|canary| canary.arrived).count(), canaries.len()),
+            canaries: Canaries {
+                sent: canaries.len(),
+                arrived: canaries.iter().filter(|canary| canary.arrived).count(),
+            },
             orders_under_way: orders.iter().filter(under_way).count(),
             last_board,
             next_board,
@@ -183,7 +193,7 @@ impl Status {
         out.heading("Log");
         self.log.print(out);
         log::print_classes(&self.leaves, out);
-        let (arrived, sent) = self.canaries;
+        let Canaries { sent, arrived } = self.canaries;
         if sent > 0 {
             out.field("canaries", format!("{arrived} of {sent} arrived"));
         }

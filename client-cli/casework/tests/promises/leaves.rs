@@ -181,6 +181,8 @@ fn a_forked_log_that_is_longer_than_the_known_one_is_named_forked_too() {
 fn a_log_that_shrank_is_named_rolled_back_and_an_old_bundle_is_not() {
     let home = organization().alice();
     let mut server = Server::new();
+    // On a Monday yesterday was in another epoch.
+    server.publish(&organization().manifest(organization().ago(1), 1));
     server.day = Some(today().minus(1));
     server.accept(told(1));
     let mut early = server.clone();
