@@ -18,7 +18,7 @@ use marram_crypto::{
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
-use super::{App, problem::Problem};
+use super::{App, answers::Place, problem::Problem};
 
 /// Leaves in one answer, at most.
 pub const MAX_LEAVES: usize = 10_000;
@@ -45,13 +45,14 @@ pub(super) async fn leaves(
     query: Queried<FromIndex>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the index of a leaf",
     })?;
     let leaves = app.store.leaves(from, MAX_LEAVES).await?;
     let bytes: Vec<u8> = leaves.iter().flat_map(Leaf::to_bytes).collect();
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let response = ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response();
+    Ok(place.held_by(response))
 }
 
 /// All manifests, of every version, of the epochs from one on.
@@ -60,7 +61,7 @@ pub(super) async fn manifests(
     query: Queried<FromEpoch>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromEpoch { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the number of an epoch",
     })?;
@@ -69,7 +70,8 @@ pub(super) async fn manifests(
         .into_iter()
         .map(|(_, stored)| String::from_utf8_lossy(&stored.note).into_owned());
     let json = serde_json::Value::from(notes.collect::<Vec<_>>()).to_string();
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+    let response = ([(header::CONTENT_TYPE, "application/json")], json).into_response();
+    Ok(place.held_by(response))
 }
 
 /// A sealed report, or a part of it.
@@ -79,7 +81,7 @@ pub(super) async fn report(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    authenticate(&app, &parts)?;
+    let place = authenticate(&app, &parts)?;
     let digest: Digest = path
         .ok()
         .and_then(|Path(digest)| digest.parse().ok())
@@ -106,7 +108,7 @@ pub(super) async fn report(
         );
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    Ok(response)
+    Ok(place.held_by(response))
 }
 
 /// The one range a `Range` header asks for. RFC 9110 lets a server ignore what it does not support.
@@ -134,7 +136,7 @@ fn part(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, Problem> {
     }
 }
 
-fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
+fn authenticate(app: &App, parts: &Parts) -> Result<Place, Problem> {
     let refused = |error: CourierError| Problem::NotACourier {
         detail: error.to_string(),
     };
@@ -160,7 +162,8 @@ fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
     let now = app.clock.now_unix_s();
     let couriers = app.published().couriers(app.clock.today());
     let verified = courier_request::verify(request, &signed, &couriers, app.instance, now).map_err(refused)?;
-    app.first_use(&verified, now).map_err(refused)
+    app.first_use(&verified, now).map_err(refused)?;
+    app.courier_answers.place(verified.courier).ok_or(Problem::Busy)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //!
 //! Handlers log nothing: what happened is in the answer and, if it was stored, in the ledger.
 
+mod answers;
 mod connection;
 mod health;
 mod log;
@@ -20,7 +21,7 @@ mod upload;
 
 use std::{
     fmt,
-    fs::File,
+    os::fd::AsFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -41,6 +42,7 @@ use marram_crypto::{
 };
 use tokio::sync::Semaphore;
 
+use self::answers::Answers;
 use crate::{
     clock::Clock,
     config::{Config, Limits},
@@ -71,6 +73,7 @@ pub struct App {
     /// The same for charters and manifests, apart: whoever fills it keeps no report out.
     publications: Arc<Semaphore>,
     large_uploads: Semaphore,
+    courier_answers: Answers,
 }
 
 impl App {
@@ -98,6 +101,7 @@ impl App {
             small_uploads: Arc::new(Semaphore::new(limits.small_uploads_bytes as usize)),
             publications: Arc::new(Semaphore::new(notes::MAX_PUBLICATIONS_LEN)),
             large_uploads: Semaphore::new(limits.large_uploads),
+            courier_answers: Answers::default(),
             limits,
         }
     }
@@ -112,7 +116,7 @@ impl App {
     }
 
     /// Whether the disk of temporary files is nearly full.
-    fn spooling_crowds(&self, file: &File) -> bool {
+    fn spooling_crowds(&self, file: impl AsFd) -> bool {
         let stat = rustix::fs::fstatvfs(file);
         stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < self.spool_reserve_bytes)
     }
