@@ -21,6 +21,7 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     App,
+    answers::Place,
     problem::{Problem, StoreProblem},
 };
 
@@ -52,22 +53,24 @@ pub(super) async fn leaves(
     query: Queried<FromIndex>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the index of a leaf",
     })?;
     let leaves = app.store.leaves(from, MAX_LEAVES).await?;
     let bytes: Vec<u8> = leaves.iter().flat_map(Leaf::to_bytes).collect();
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let response = ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response();
+    Ok(place.held_by(response))
 }
 
 /// A checkpoint of all leaves there are, dated today.
 pub(super) async fn checkpoint(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let head = app.store.head().await?;
     let signed = checkpoint::sign(app.instance, head, app.clock.today(), &app.log_key);
     let signed = signed.map_err(|_| Problem::Store(StoreProblem::Failed))?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], signed.to_bytes()).into_response())
+    let response = ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], signed.to_bytes()).into_response();
+    Ok(place.held_by(response))
 }
 
 /// Accepted orders from an index on, at most [`MAX_ORDERS`].
@@ -76,11 +79,11 @@ pub(super) async fn orders(
     query: Queried<FromIndex>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the index of an order",
     })?;
-    Ok(json_of(app.store.orders(from, MAX_ORDERS).await?))
+    Ok(place.held_by(json_of(app.store.orders(from, MAX_ORDERS).await?)))
 }
 
 /// All manifests, of every version, of the epochs from one on.
@@ -89,12 +92,12 @@ pub(super) async fn manifests(
     query: Queried<FromEpoch>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromEpoch { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the number of an epoch",
     })?;
     let manifests = app.store.manifests(from).await?;
-    Ok(json_of(manifests.into_iter().map(|(_, stored)| stored.note)))
+    Ok(place.held_by(json_of(manifests.into_iter().map(|(_, stored)| stored.note))))
 }
 
 /// An array of notes.
@@ -113,7 +116,7 @@ pub(super) async fn report(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    authenticate(&app, &parts)?;
+    let place = authenticate(&app, &parts)?;
     let digest: Digest = path
         .ok()
         .and_then(|Path(digest)| digest.parse().ok())
@@ -143,7 +146,7 @@ pub(super) async fn report(
         );
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    Ok(response)
+    Ok(place.held_by(response))
 }
 
 /// The one range a `Range` header asks for. RFC 9110 lets a server ignore what it does not support.
@@ -171,7 +174,7 @@ fn part(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, Problem> {
     }
 }
 
-fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
+fn authenticate(app: &App, parts: &Parts) -> Result<Place, Problem> {
     let refused = |error: CourierError| Problem::NotACourier {
         detail: error.to_string(),
     };
@@ -197,7 +200,8 @@ fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
     let now = app.clock.now_unix_s();
     let couriers = app.published().couriers(app.clock.today());
     let verified = courier_request::verify(request, &signed, &couriers, app.instance, now).map_err(refused)?;
-    app.first_use(&verified, now).map_err(refused)
+    app.first_use(&verified, now).map_err(refused)?;
+    app.courier_answers.place(verified.courier).ok_or(Problem::Busy)
 }
 
 #[cfg(test)]

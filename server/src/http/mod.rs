@@ -12,6 +12,7 @@
 //!
 //! Handlers log nothing: what happened is in the answer and, if it was stored, in the ledger.
 
+mod answers;
 mod board;
 mod connection;
 mod health;
@@ -24,7 +25,7 @@ mod upload;
 
 use std::{
     fmt,
-    fs::File,
+    os::fd::AsFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -45,6 +46,7 @@ use marram_crypto::{
 };
 use tokio::sync::Semaphore;
 
+use self::answers::Answers;
 use crate::{
     clock::Clock,
     config::{Config, Limits},
@@ -79,6 +81,7 @@ pub struct App {
     /// The same for order files.
     order_files: Arc<Semaphore>,
     large_uploads: Semaphore,
+    courier_answers: Answers,
 }
 
 impl App {
@@ -109,6 +112,7 @@ impl App {
             publications: Arc::new(Semaphore::new(notes::MAX_PUBLICATIONS_LEN)),
             order_files: Arc::new(Semaphore::new(orders::MAX_ORDER_FILES_LEN)),
             large_uploads: Semaphore::new(limits.large_uploads),
+            courier_answers: Answers::default(),
             limits,
         }
     }
@@ -134,7 +138,7 @@ impl App {
     }
 
     /// Whether the disk of temporary files is nearly full.
-    fn spooling_crowds(&self, file: &File) -> bool {
+    fn spooling_crowds(&self, file: impl AsFd) -> bool {
         let stat = rustix::fs::fstatvfs(file);
         stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < self.spool_reserve_bytes)
     }
