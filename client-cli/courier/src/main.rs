@@ -6,6 +6,7 @@
 //! at once if it is recent or shorter, by `pull --all` however old it is.
 
 mod bundle;
+mod help;
 mod key;
 mod log;
 mod memory;
@@ -17,14 +18,25 @@ mod status;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use marram_crypto::fingerprint::Link;
 use marram_online::proxy::OnlineArgs;
-use marram_terminal::{error::run, hardening, home::HomeArgs, output::OutputArgs};
+use marram_terminal::{
+    error::run,
+    hardening,
+    home::HomeArgs,
+    manual::{self, ManualArgs, sections},
+    output::{DEFAULT_WIDTH, OutputArgs},
+};
 
-/// Carries sealed reports from the server to the offline computers, and can open none of them.
+/// Carry sealed reports from the server to the offline computers, and signed texts to the server
+///
+/// It can open none of the reports. It remembers what the server has shown, and a server that shows another past is
+/// named. One home folder is for one organization.
+///
+/// `marram-courier status` says where things stand.
 #[derive(Parser)]
-#[command(name = "marram-courier", version)]
+#[command(name = "marram-courier", version, max_term_width = DEFAULT_WIDTH, after_long_help = sections(help::PROGRAM))]
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,
@@ -39,11 +51,25 @@ enum Command {
     /// Print this courier's public key, for the organization's settings; makes the key the first time
     Key,
     /// Fetch what is new since the last finished bundle, and write the next bundle
+    ///
+    /// Everything that the server shows is checked against the organization's charter and against what was seen before.
+    /// Interrupted, it keeps what came so far; run the same command again to go on.
+    #[command(after_long_help = sections(help::PULL))]
     Pull(PullArgs),
     /// Put a charter chain or manifests on the server
+    ///
+    /// The authority is in the keyholders' signatures: they are checked here first, and again by the server. Files that are
+    /// there already may be published again.
+    #[command(after_long_help = sections(help::PUBLISH))]
     Publish(PublishArgs),
     /// Say where things stand, without going online
     Status,
+    /// Write man pages and shell completions into a folder, to install them
+    ///
+    /// They go into the folders below it where man, bash, zsh and fish look, and replace what an earlier version wrote
+    /// there. The names of the files are printed.
+    #[command(after_long_help = sections(help::MANUAL))]
+    Manual(ManualArgs),
 }
 
 #[derive(clap::Args)]
@@ -89,6 +115,7 @@ fn main() -> ExitCode {
             Command::Pull(args) => pull::pull(out, &cli.home, args),
             Command::Publish(args) => publish::publish(out, &cli.home, args),
             Command::Status => status::status(out, &cli.home),
+            Command::Manual(args) => manual::write(args, Cli::command(), out),
         }
     })
 }

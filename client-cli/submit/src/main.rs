@@ -8,6 +8,7 @@ mod attachments;
 mod codename;
 mod dialogue;
 mod given;
+mod help;
 mod interview;
 mod organization;
 mod own_questions;
@@ -24,15 +25,16 @@ use marram_online::proxy::OnlineArgs;
 use marram_terminal::{
     error::{run, usage},
     hardening,
-    output::OutputArgs,
+    manual::{self, ManualArgs, sections},
+    output::{DEFAULT_WIDTH, OutputArgs},
 };
 
-/// Report to an organization, so that only its caseworkers can read it. This computer keeps nothing of it.
+/// Report to an organization, so that only its caseworkers can read it. This computer keeps nothing of it
 ///
 /// Without options it asks for everything. Leave LINK out to be asked for it as well: then it does not stand in the
 /// shell's history.
 #[derive(Parser)]
-#[command(name = "marram-submit", version)]
+#[command(name = "marram-submit", version, max_term_width = DEFAULT_WIDTH, after_long_help = sections(help::PROGRAM))]
 struct Cli {
     #[command(flatten)]
     output: OutputArgs,
@@ -45,9 +47,22 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a report and send it: what this program does unless told otherwise
+    ///
+    /// Leave LINK out to be asked for it: then it does not stand in the shell's history. With --incident everything comes
+    /// from files, and nothing is asked.
+    #[command(after_long_help = sections(help::REPORT))]
     Report(Box<ReportArgs>),
     /// Send a report that was sealed before, with --only-seal or when sending failed
+    ///
+    /// It can be sent as often as needed: the server keeps it once. Sending does not open it, and needs no codename.
+    #[command(after_long_help = sections(help::SEND))]
     Send(SendArgs),
+    /// Write man pages and shell completions into a folder, to install them
+    ///
+    /// They go into the folders below it where man, bash, zsh and fish look, and replace what an earlier version wrote
+    /// there. The names of the files are printed.
+    #[command(after_long_help = sections(help::MANUAL))]
+    Manual(ManualArgs),
 }
 
 /// Where the organization is found.
@@ -135,6 +150,7 @@ fn main() -> ExitCode {
             None => report::report(out, &cli.report),
             Some(Command::Report(args)) => report::report(out, args),
             Some(Command::Send(args)) => send::send_file(out, args),
+            Some(Command::Manual(args)) => manual::write(args, Cli::command(), out),
         }
     })
 }
