@@ -30,7 +30,7 @@ use marram_crypto::{
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{self, Existing, FileError},
-    home::{Home, HomeArgs},
+    home::{Home, HomeArgs, HomeError},
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,12 +111,15 @@ impl MemoryError {
 impl Memory {
     /// Opens the home, and reads what is remembered there.
     pub(crate) fn open(home: &HomeArgs) -> Result<Self> {
-        let home = home
-            .open("courier")
-            .hint("run marram-courier key first; it makes the home folder (or name yours with --home DIR)")?;
-        let damaged = |name: &str| format!("{} is damaged", home.file(name).display());
+        let home = match home.open("courier") {
+            Err(error @ HomeError::Missing { .. }) => Err(error).hint(
+                "run marram-courier key first: it makes this folder. If the courier's folder is elsewhere, name it with \
+                 --home FOLDER",
+            )?,
+            home => home?,
+        };
         let state: State = match read(&home, STATE, MAX_STATE_LEN)? {
-            Some(json) => serde_json::from_slice(&json).with_context(|| damaged(STATE))?,
+            Some(json) => damaged(&home, STATE, serde_json::from_slice(&json))?,
             None => State::default(),
         };
         let mut memory = Self {
@@ -126,17 +129,16 @@ impl Memory {
             state,
             home,
         };
-        let damaged = |name: &str| format!("{} is damaged", memory.home.file(name).display());
         if let (Some(json), Some(link)) = (
             read(&memory.home, CHARTER, charter::MAX_CHAIN_LEN as u64)?,
             memory.link()?,
         ) {
             let chain = UntrustedCharterChain::parse(&json).and_then(|chain| chain.verify(link.fingerprint()));
-            memory.chain = Some(chain.with_context(|| damaged(CHARTER))?);
+            memory.chain = Some(damaged(&memory.home, CHARTER, chain)?);
         }
         if let Some(bytes) = read(&memory.home, LEAVES, MAX_LEAVES_LEN)? {
             let leaves = bytes.chunks(Leaf::LEN).map(Leaf::from_bytes).collect::<Result<_, _>>();
-            memory.leaves = leaves.with_context(|| damaged(LEAVES))?;
+            memory.leaves = damaged(&memory.home, LEAVES, leaves)?;
         }
         memory.read_manifests()?;
         Ok(memory)
@@ -155,7 +157,8 @@ impl Memory {
                 .path();
             let bytes = files::read_bounded(&path, note::MAX_LEN as u64)?;
             let manifest = UntrustedManifest::parse(&bytes).and_then(|manifest| manifest.verify_for_opening(chain));
-            let manifest = manifest.with_context(|| format!("{} is damaged", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let manifest = damaged(&self.home, &format!("{MANIFESTS}/{name}"), manifest)?;
             self.manifests.insert((manifest.epoch, manifest.version), manifest);
         }
         Ok(())
@@ -163,7 +166,7 @@ impl Memory {
 
     fn link(&self) -> Result<Option<Link>> {
         let link = self.state.link.as_deref().map(Link::parse).transpose();
-        link.with_context(|| format!("{} is damaged: its link", self.home.file(STATE).display()))
+        damaged(&self.home, STATE, link)
     }
 
     /// The link to use: the one given, else the one remembered.
@@ -186,7 +189,7 @@ impl Memory {
                         seen.newest().name,
                         seen.instance()
                     ),
-                    "use another home folder for each organization: --home DIR",
+                    "use another home folder for each organization: --home FOLDER",
                 ));
             }
             chain.extends(seen).hint(
@@ -332,6 +335,20 @@ fn read(home: &Home, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         Err(FileError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A file of the home that is not what was written there.
+fn damaged<T, E>(home: &Home, name: &str, read: Result<T, E>) -> Result<T>
+where
+    Result<T, E>: anyhow::Context<T, E>,
+{
+    let path = home.file(name);
+    read.with_context(|| format!("{} is damaged", path.display())).hint(format!(
+        "check the disk, and restore this courier's folder from a backup. Without one: move {} out of the folder, then \
+         pull --link LINK --all and publish what was published before; what the server showed up to now is no longer \
+         compared, so tell the keyholders",
+        path.display()
+    ))
 }
 
 fn shown(version: Option<u32>) -> String {

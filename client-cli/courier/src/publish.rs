@@ -103,16 +103,26 @@ fn verify_charter(path: &Path, json: &[u8], pinned: Digest) -> Result<CharterCha
     UntrustedCharterChain::parse(json)
         .and_then(|chain| chain.verify(pinned))
         .with_context(|| format!("{} is not to be published", path.display()))
+        .hint(
+            "nothing was sent. Get charter.json from a keyholder again, and compare the link with the organization's own",
+        )
 }
 
 fn verify_manifest(memory: &Memory, chain: &CharterChain, today: Day, path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let wrong = || format!("{} is not to be published", path.display());
     let manifest = UntrustedManifest::parse(bytes)
         .and_then(|manifest| manifest.verify(chain))
-        .with_context(wrong)?;
+        .with_context(wrong)
+        .hint(
+            "nothing was sent. Name the *.manifest files of a folder that enough keyholders have signed; if this is one, \
+             copy it from them again",
+        )?;
     memory.check(&manifest).hint(MemoryError::NEXT).with_context(wrong)?;
     let seen = memory.highest(manifest.epoch).unwrap_or(0);
-    manifest.check_not_older_than(seen).with_context(wrong)?;
+    manifest
+        .check_not_older_than(seen)
+        .with_context(wrong)
+        .hint("leave it out: a newer version is known here already. Nothing was sent")?;
     if today >= manifest.epoch.closes() {
         return Err(fail(
             format!("{} closed on {}", path.display(), manifest.epoch.closes()),

@@ -59,7 +59,7 @@ const NAMED: usize = 20;
 
 /// `marram-courier pull`
 pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()> {
-    refuse_to_overwrite(&args.out)?;
+    check_place(&args.out)?;
     let mut memory = Memory::open(home)?;
     let key = key::load(&memory.home)?;
     let link = memory.link_or(args.link.as_ref())?;
@@ -112,14 +112,21 @@ fn alarm(contradictions: Vec<MemoryError>) -> Result<()> {
     }
 }
 
-fn refuse_to_overwrite(path: &Path) -> Result<()> {
+/// Before anything is fetched for it.
+fn check_place(path: &Path) -> Result<()> {
     if fs::symlink_metadata(path).is_ok() {
         return Err(fail(
             format!("{} is already there", path.display()),
             "name another file with --out: a bundle that was not carried in yet must not be lost",
         ));
     }
-    Ok(())
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(fail(
+            format!("there is no folder {} for the bundle", folder.display()),
+            "check --out, and that the stick is plugged in; nothing was fetched",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn follow_log(memory: &mut Memory, server: &Server<'_>, signer: Signer<'_>, all: bool) -> Result<()> {

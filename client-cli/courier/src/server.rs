@@ -28,6 +28,9 @@ const MAX_MANIFESTS_LEN: u64 = 32 * 1024 * 1024;
 /// Most manifests in such a list.
 const MAX_MANIFESTS: usize = 10_000;
 
+const NONSENSE: &str = "nothing of it was used. Run this again; if it happens again, tell the operator: the server is broken, \
+    or something between it and this computer answers in its place";
+
 /// A server, and the key to read from it.
 pub(crate) struct Server<'a> {
     client: Client,
@@ -64,7 +67,13 @@ impl<'a> Server<'a> {
             }
             answer => answer.map_err(OnlineError::explained)?,
         };
-        Ok(UntrustedCharterChain::parse(&json)?.verify(pinned)?)
+        UntrustedCharterChain::parse(&json)
+            .and_then(|chain| chain.verify(pinned))
+            .context("the server's charter cannot be trusted")
+            .hint(
+                "nothing of it was taken over. Compare the link with the organization's own; if it is right, tell the \
+                 keyholders and the operator: the server, or somebody in front of it, shows another organization",
+            )
     }
 
     /// A page of the log from index `from` on.
@@ -75,6 +84,7 @@ impl<'a> Server<'a> {
         leaves
             .collect::<Result<_, _>>()
             .with_context(|| format!("the server's answer to GET {path} is no list of leaves"))
+            .hint(NONSENSE)
     }
 
     /// Every manifest of the epochs from `from` on, each as the server shows it: one that is none does not hide the others.
@@ -88,7 +98,8 @@ impl<'a> Server<'a> {
         let notes: Vec<String> = serde_json::from_slice(&json)
             .ok()
             .filter(|notes: &Vec<String>| notes.len() <= MAX_MANIFESTS)
-            .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))?;
+            .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))
+            .hint(NONSENSE)?;
         let manifests = notes.iter().map(|note| UntrustedManifest::parse(note.as_bytes()));
         Ok(manifests.collect())
     }

@@ -20,7 +20,7 @@ use crate::{key, log::OVERLAP, memory::Memory};
 pub(crate) fn status(out: &Output, home: &HomeArgs) -> Result<()> {
     let memory = Memory::open(home)?;
     let today = today();
-    let key = key::load(&memory.home).ok().map(|key| key.public());
+    let key = key::load_if_any(&memory.home)?.map(|key| key.public());
     let until = memory.signed_until(today);
     let waiting = waiting(&memory);
     let new = memory.leaves.len() - memory.state.position.min(memory.leaves.len());

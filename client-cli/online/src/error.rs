@@ -144,7 +144,10 @@ impl OnlineError {
             Self::NoConnection { proxy: Some(proxy), .. } => format!(
                 "check that the proxy at {proxy} is running (Tor needs a minute after starting), then run this again"
             ),
-            Self::NoConnection { .. } => "check that this computer is online, then run this again".into(),
+            Self::NoConnection { host, .. } => format!(
+                "check that this computer is online, then run this again. If other sites answer and {host} does not, its \
+                 server is down: tell the organization, or its operator"
+            ),
             Self::Certificate { .. } => {
                 "do not go on from this network: something between you and the server may be listening. Check this \
                  computer's date; then try another network, or Tor (--proxy)"

@@ -71,7 +71,9 @@ pub(crate) fn ask(ask: &mut Ask, screen: Screen) -> Result<Chosen> {
 /// Reads the codename of an earlier report from a file descriptor.
 pub(crate) fn read_fd(fd: u32) -> Result<Chosen> {
     let words = passphrase::read_fd(fd).context("cannot read the codename")?;
-    let codename = Codename::from_words(words.expose_secret()).context("what came is not a codename")?;
+    let codename = Codename::from_words(words.expose_secret())
+        .context("what came is not a codename")
+        .hint("write its twelve words on one line, as they were given; nothing was sent")?;
     Ok(Chosen {
         codename,
         continues: true,

@@ -69,7 +69,7 @@ enum Command {
 #[derive(clap::Args)]
 struct OrganizationArgs {
     /// The organization's link.
-    #[arg(value_name = "LINK", help = "The organization's link: https://HOST/#FINGERPRINT")]
+    #[arg(value_name = "LINK", value_parser = link, help = "The organization's link: https://HOST/#FINGERPRINT")]
     link: Option<Link>,
     #[command(flatten)]
     online: OnlineArgs,
@@ -129,6 +129,16 @@ struct SendArgs {
     receipt: Option<PathBuf>,
 }
 
+/// Reads a link. What does not even look like one may have been meant as a command.
+fn link(text: &str) -> Result<Link, String> {
+    match Link::parse(text) {
+        Err(_) if !text.contains([':', '#']) => Err(
+            "this is no link (https://HOST/#FINGERPRINT), and no command: marram-submit --help names them".to_owned(),
+        ),
+        link => link.map_err(|error| error.to_string()),
+    }
+}
+
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -143,7 +153,11 @@ fn main() -> ExitCode {
         hardening::harden().warn_of_swap(out);
         if let (Some(_), Some(option)) = (&cli.command, misplaced) {
             return Err(usage(format!(
-                "{option} stands before the command, where it would have no effect: put it after"
+                "{} stands before the command, where it would have no effect: put it after",
+                match option.as_str() {
+                    "link" => "LINK".to_owned(),
+                    option => format!("--{}", option.replace('_', "-")),
+                }
             )));
         }
         match &cli.command {

@@ -73,7 +73,9 @@ fn refuse_to_overwrite(path: &Path) -> Result<()> {
 /// Everything from files; nothing is asked.
 fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("with --incident, name the organization's link"))?;
+    let link = link.ok_or_else(|| {
+        usage("with --incident nothing is asked: name the organization's link too, https://HOST/#FINGERPRINT")
+    })?;
     let (incident, files) = given::read(out, incident, &args.attach)?;
     let organization = Organization::find(out, link, &args.organization)?;
     out.note(format!("reporting to {}", text::visible(organization.name())));

@@ -115,9 +115,11 @@ pub(crate) fn keep_receipt(out: &Output, path: Option<&Path>, receipt: &Receipt)
 /// `marram-submit send`
 pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("name the organization's link after the file"))?;
+    let link = link.ok_or_else(|| usage("name the organization's link after the file: https://HOST/#FINGERPRINT"))?;
+    // Before anybody on the way can see that this computer asks for the organization.
+    let file = File::open(&args.sealed).with_context(|| format!("cannot read {}", args.sealed.display()))?;
     let organization = Organization::find(out, link, &args.organization)?;
-    let sealed = open(out, args, &organization)?;
+    let sealed = open(out, args, file, &organization)?;
     let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
     out.line(format!(
         "sent: the server of {} has taken it, and its receipt is valid",
@@ -135,10 +137,9 @@ pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
 }
 
 /// Opens a sealed report, after a look at whether it is one.
-fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Sealed> {
+fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) -> Result<Sealed> {
     let path = &args.sealed;
     let cannot = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot)?;
     let size = file.metadata().with_context(cannot)?.len();
     let manifest = &organization.manifest;
     let slots = manifest.slots.len();
