@@ -95,7 +95,7 @@ pub enum OnlineError {
         /// What is wrong.
         why: String,
     },
-    /// Ctrl-C.
+    /// Ctrl-C. Not transparent: it must be found in the chain, for the exit status.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
     /// What was to be sent could not be read.

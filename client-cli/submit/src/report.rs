@@ -12,6 +12,7 @@ use marram_incident::Incident;
 use marram_online::report::{NotSealed, Sealed};
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
+    interrupt::{self, Interruptible},
     output::Output,
     text,
 };
@@ -189,7 +190,7 @@ pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Re
             .files
             .get(index)
             .ok_or_else(|| std::io::Error::other("no such file"))?;
-        file.open().map(|file| Box::new(file) as Box<dyn Read>)
+        file.open().map(|file| Box::new(Interruptible(file)) as Box<dyn Read>)
     };
     let sealed = Sealed::seal(
         out,
@@ -199,6 +200,8 @@ pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Re
         &attachments(&told.files),
         open,
     );
+    // Nothing is wrong with the files then.
+    interrupt::check()?;
     let next = match &sealed {
         Err(NotSealed::Seal(SealError::TooLarge(_))) => "leave out or shrink the largest attachment; nothing was sent",
         Err(NotSealed::File(_)) => "make room, or name another folder for temporary files in the variable TMPDIR",

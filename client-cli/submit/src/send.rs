@@ -24,6 +24,7 @@ use marram_online::{
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{AtomicFile, Existing, atomic_write},
+    interrupt::Interruptible,
     output::Output,
     text,
 };
@@ -37,7 +38,8 @@ pub(crate) struct Unsent(pub(crate) anyhow::Error);
 /// Writes a sealed report to a file, whole or not at all.
 pub(crate) fn save(sealed: &Sealed, path: &Path) -> Result<()> {
     let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
-    io::copy(&mut sealed.reader(), &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+    io::copy(&mut Interruptible(sealed.reader()), &mut file)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     file.flush()
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(file.commit()?)
@@ -118,7 +120,7 @@ fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) 
     let progress = out.bytes("measuring", size);
     let mut hasher = Hasher::new();
     (&file).rewind().with_context(cannot)?;
-    let mut content = progress.reader(&file);
+    let mut content = progress.reader(Interruptible(&file));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match content.read(&mut buffer).with_context(cannot)? {

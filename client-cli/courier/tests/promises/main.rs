@@ -6,4 +6,5 @@ mod courier;
 mod help;
 mod log;
 mod orders;
+mod stopped;
 mod watch;

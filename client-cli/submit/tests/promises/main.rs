@@ -4,4 +4,5 @@
 mod check;
 mod given;
 mod help;
+mod stopped;
 mod terminal;
