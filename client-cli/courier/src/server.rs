@@ -1,5 +1,7 @@
 //! The server as a courier sees it: every request signed, but those that anyone may make.
 
+use std::io::Cursor;
+
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     charter::{self, CharterChain, UntrustedCharterChain},
@@ -25,6 +27,10 @@ use marram_terminal::{error::ResultExt as _, output::Output};
 pub(crate) const LEAVES_PER_PAGE: usize = 10_000;
 /// Largest list of manifests in bytes: years of them.
 const MAX_MANIFESTS_LEN: u64 = 32 * 1024 * 1024;
+/// A checkpoint has far less than a kilobyte.
+const MAX_CHECKPOINT_LEN: u64 = 16 * 1024;
+/// A page of orders: 100 notes, of which each has 72,000 bytes at most.
+const MAX_ORDERS_LEN: u64 = 16 * 1024 * 1024;
 /// Most manifests in such a list.
 const MAX_MANIFESTS: usize = 10_000;
 
@@ -104,6 +110,37 @@ impl<'a> Server<'a> {
         Ok(manifests.collect())
     }
 
+    /// A checkpoint of everything there is; why there is none, if the server says so itself.
+    pub(crate) fn checkpoint(&self, signer: Signer<'_>) -> Result<Result<Vec<u8>, String>> {
+        self.get_if_any(signer, "/v1/log/checkpoint", MAX_CHECKPOINT_LEN)
+    }
+
+    /// A page of the accepted orders from index `from` on; why there is none, if the server says so itself.
+    pub(crate) fn orders(&self, signer: Signer<'_>, from: u64) -> Result<Result<Vec<String>, String>> {
+        let path = format!("/v1/log/orders?from={from}");
+        let json = self.get_if_any(signer, &path, MAX_ORDERS_LEN)?;
+        Ok(json.and_then(|json| serde_json::from_slice(&json).map_err(|_| "its answer is no list".to_owned())))
+    }
+
+    /// Posts an order file.
+    pub(crate) fn post_order(&self, file: &[u8]) -> Result<(), OnlineError> {
+        let sent = self.retried(|| {
+            let body = Cursor::new(file.to_vec());
+            self.client
+                .post("/v1/orders", body, file.len() as u64, MAX_CHECKPOINT_LEN)
+        });
+        sent.map(drop)
+    }
+
+    /// A route that an older server does not have.
+    fn get_if_any(&self, signer: Signer<'_>, path: &str, limit: u64) -> Result<Result<Vec<u8>, String>> {
+        let answer = self.get(signer, path, limit);
+        match answer {
+            Err(error) if not_there(&error) => Ok(Err(format!("{error:#}"))),
+            answer => answer.map(Ok),
+        }
+    }
+
     /// Begins to receive a ciphertext.
     pub(crate) fn report(&self, signer: Signer<'_>, leaf: &Leaf, from: u64) -> Result<Download, OnlineError> {
         let path = report_path(leaf);
@@ -130,6 +167,13 @@ impl<'a> Server<'a> {
     fn retried<T>(&self, attempt: impl FnMut() -> Result<T, OnlineError>) -> Result<T, OnlineError> {
         retry(attempt, |error| self.out.note(format!("{error}; trying again")))
     }
+}
+
+fn not_there(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let online = cause.downcast_ref::<OnlineError>();
+        online.is_some_and(|online| online.status() == Some(404))
+    })
 }
 
 pub(crate) fn report_path(leaf: &Leaf) -> String {

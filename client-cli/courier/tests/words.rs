@@ -57,17 +57,8 @@ fn help_and_errors_are_as_written() {
     let folder = tempfile::tempdir().unwrap();
     let organization = Organization::found();
     fill(folder.path(), &organization);
-    let site = Arc::new(Mutex::new(Site {
-        charter: organization.chain.to_json().into_bytes(),
-        manifest: vec![],
-        manifests: vec![],
-        leaves: vec![],
-        reports: [].into(),
-        instance: organization.chain.instance(),
-        log: SigningKey::random(&mut rng()),
-        couriers: vec![],
-        refuse: None,
-    }));
+    let site = Site::new(&organization.chain, vec![], SigningKey::random(&mut rng()));
+    let site = Arc::new(Mutex::new(site));
     let server = Responder::start(move |request| site.lock().unwrap().answer(request));
     let link = server.link(organization.chain.pinned());
     let changed = if link.ends_with('0') { "1" } else { "0" };

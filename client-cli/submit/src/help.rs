@@ -6,6 +6,10 @@ Examples:
       Asks for everything, the link too.
   marram-submit --proxy socks5://127.0.0.1:9050
       The same through Tor, which must be running: the network you are in does not see whom you write to.
+  marram-submit check
+      Whether your report was read, and what was answered. Asks for the twelve words.
+  marram-submit add
+      To add something to an earlier report. Asks for the twelve words.
   marram-submit report --help
       What can be given in files instead of being asked.
 
@@ -41,10 +45,36 @@ Examples:
       Asks nothing, and prints the codename.
   marram-submit report LINK --incident report.json --codename-fd 3 3>codename
       The codename goes into a file instead of onto the screen.
-  marram-submit report LINK --incident more.json --follow-up-fd 3 3<codename
-      Continues that report.
   marram-submit report LINK --incident report.json --only-seal report.age
       Seals, to be sent from another computer within the week. With --charter and --manifest it needs no network.
+";
+
+pub(crate) const CHECK: &str = "\
+Examples:
+  marram-submit check
+      Asks for the link and the twelve words. What you type is not shown.
+  marram-submit check --proxy socks5://127.0.0.1:9050
+      The same through Tor.
+  marram-submit check LINK --codename-fd 3 3<codename
+      Takes the words from a file.
+
+Exit status:
+  0
+      The board was read, or there is none, or it is out of date: what is printed says which.
+  1
+      Failed, or the board cannot be trusted: standard error says what was wrong, and what to do next.
+  2
+      Wrong usage.
+  128 + n
+      Stopped by signal n; 130 is Ctrl-C.
+";
+
+pub(crate) const ADD: &str = "\
+Examples:
+  marram-submit add
+      Asks for everything.
+  marram-submit add LINK --incident more.json --codename-fd 3 3<codename
+      Asks nothing.
 ";
 
 pub(crate) const SEND: &str = "\

@@ -5,6 +5,7 @@
 //! There is no configuration, no history and no log.
 
 mod attachments;
+mod check;
 mod codename;
 mod dialogue;
 mod given;
@@ -52,6 +53,16 @@ enum Command {
     /// from files, and nothing is asked.
     #[command(after_long_help = sections(help::REPORT))]
     Report(Box<ReportArgs>),
+    /// Look whether a report was read, and for answers: asks for the twelve words of its codename
+    ///
+    /// It fetches the same whatever there is for you, so that nobody who watches learns it. Nothing is kept on this computer.
+    #[command(after_long_help = sections(help::CHECK))]
+    Check(CheckArgs),
+    /// Add something to an earlier report: asks for the twelve words of its codename
+    ///
+    /// It is sealed and sent as a report is; the caseworkers see that it belongs to the earlier one, and nobody else does.
+    #[command(after_long_help = sections(help::ADD))]
+    Add(Box<AddArgs>),
     /// Send a report that was sealed before, with --only-seal or when sending failed
     ///
     /// It can be sent as often as needed: the server keeps it once. Sending does not open it, and needs no codename.
@@ -84,6 +95,37 @@ struct OrganizationArgs {
 #[derive(clap::Args)]
 struct ReportArgs {
     #[command(flatten)]
+    tell: TellArgs,
+    /// Write the codename to this file descriptor instead of showing it, with --incident
+    #[arg(long, value_name = "N", requires = "incident")]
+    codename_fd: Option<u32>,
+}
+
+#[derive(clap::Args)]
+struct AddArgs {
+    #[command(flatten)]
+    tell: TellArgs,
+    /// Read the codename from this file descriptor instead of asking for it
+    #[arg(long, value_name = "N")]
+    codename_fd: Option<u32>,
+}
+
+#[derive(clap::Args)]
+struct CheckArgs {
+    /// The organization's link.
+    #[arg(value_name = "LINK", value_parser = link, help = "The organization's link: https://HOST/#FINGERPRINT")]
+    link: Option<Link>,
+    #[command(flatten)]
+    online: OnlineArgs,
+    /// Read the codename from this file descriptor instead of asking for it
+    #[arg(long, value_name = "N")]
+    codename_fd: Option<u32>,
+}
+
+/// What is told, and what becomes of it.
+#[derive(clap::Args)]
+struct TellArgs {
+    #[command(flatten)]
     organization: OrganizationArgs,
     /// Your language, for emergency contacts and the words of the codename: en, zh-Hans, zh-Hant, es, fr, ug, …
     #[arg(long, value_name = "TAG")]
@@ -97,12 +139,6 @@ struct ReportArgs {
     /// Answers to the organization's own questions, with --incident: a JSON object from question to answer
     #[arg(long, value_name = "FILE", requires = "incident")]
     answers: Option<PathBuf>,
-    /// Write the codename to this file descriptor instead of showing it, with --incident
-    #[arg(long, value_name = "N", requires = "incident")]
-    codename_fd: Option<u32>,
-    /// Continue an earlier report: read its codename from this file descriptor, with --incident
-    #[arg(long, value_name = "N", requires = "incident", conflicts_with = "codename_fd")]
-    follow_up_fd: Option<u32>,
     /// Do not send: write the sealed report to this file
     #[arg(long, value_name = "FILE")]
     only_seal: Option<PathBuf>,
@@ -163,6 +199,8 @@ fn main() -> ExitCode {
         match &cli.command {
             None => report::report(out, &cli.report),
             Some(Command::Report(args)) => report::report(out, args),
+            Some(Command::Check(args)) => check::check(out, args),
+            Some(Command::Add(args)) => report::add(out, args),
             Some(Command::Send(args)) => send::send_file(out, args),
             Some(Command::Manual(args)) => manual::write(args, Cli::command(), out),
         }

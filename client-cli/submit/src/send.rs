@@ -2,8 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write as _},
-    os::unix::fs::FileExt as _,
+    io::{self, Read, Seek as _, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -11,17 +10,16 @@ use std::{
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     bucket,
-    day::Epoch,
-    digest::{Digest, Hasher},
+    digest::Hasher,
     fingerprint::Link,
     header::{self, SealedHeader},
-    receipt::{Receipt, UntrustedReceipt},
+    receipt::Receipt,
 };
 use marram_online::{
-    client::{Client, Outgoing},
+    client::Client,
     clock::today,
     proxy::OnlineArgs,
-    retry::retry,
+    report::{NotSent, Sealed},
 };
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
@@ -33,39 +31,18 @@ use marram_terminal::{
 
 use crate::{SendArgs, organization::Organization};
 
-/// An answer to a report is a receipt, which is far shorter.
-const MAX_RECEIPT_LEN: u64 = 4 * 1024;
-
-/// A sealed report, ready to be sent as often as needed.
-#[derive(Debug, Clone)]
-pub(crate) struct Sealed {
-    pub(crate) file: Arc<File>,
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-    pub(crate) epoch: Epoch,
-}
-
 /// Why a report is not with the organization.
 #[derive(Debug)]
 pub(crate) struct Unsent(pub(crate) anyhow::Error);
 
-impl Sealed {
-    /// Writes it to a file, whole or not at all.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
-        io::copy(&mut Interruptible(self.reader()), &mut file)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        file.flush()
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(file.commit()?)
-    }
-
-    fn reader(&self) -> At {
-        At {
-            file: Arc::clone(&self.file),
-            position: 0,
-        }
-    }
+/// Writes a sealed report to a file, whole or not at all.
+pub(crate) fn save(sealed: &Sealed, path: &Path) -> Result<()> {
+    let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
+    io::copy(&mut Interruptible(sealed.reader()), &mut file)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.flush()
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file.commit()?)
 }
 
 /// Sends it, again if the connection breaks, and verifies the receipt.
@@ -77,28 +54,14 @@ pub(crate) fn send(
     sealed: &Sealed,
 ) -> Result<Receipt, Unsent> {
     let client = Client::new(link, args).map_err(|error| Unsent(error.explained()))?;
-    let path = format!("/v1/reports?epoch={}", sealed.epoch);
-    let sent = retry(
-        || {
-            let progress = out.bytes("sending", sealed.size);
-            let body = Outgoing(progress.reader(sealed.reader()));
-            client.post(&path, body, sealed.size, MAX_RECEIPT_LEN)
-        },
-        |error| {
-            out.note(text::wrap(&format!("{error}. Sending again."), out.width(), 0));
-        },
-    );
-    let answer = sent.map_err(|error| Unsent(error.explained()))?;
-    let instance = organization.chain.instance();
-    let receipt = UntrustedReceipt::parse(&answer).and_then(|receipt| {
-        let receipt = receipt.verify(instance, &organization.manifest.log)?;
-        receipt.check_for(sealed.digest, sealed.epoch, sealed.size, today())?;
-        Ok(receipt)
-    });
-    receipt
-        .context("the server took the report, but its receipt is not valid: do not count on it having arrived")
-        .hint("send it again later; if that happens again, tell the organization by another way")
-        .map_err(Unsent)
+    match sealed.send(out, &client, &organization.manifest, today()) {
+        Ok(receipt) => Ok(receipt),
+        Err(NotSent::Online(error)) => Err(Unsent(error.explained())),
+        Err(error @ NotSent::Receipt(_)) => Err(error)
+            .context("the report was sent: do not count on it having arrived")
+            .hint("send it again later; if that happens again, tell the organization by another way")
+            .map_err(Unsent),
+    }
 }
 
 /// Keeps a receipt in a file.
@@ -156,11 +119,8 @@ fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) 
     }
     let progress = out.bytes("measuring", size);
     let mut hasher = Hasher::new();
-    let file = Arc::new(file);
-    let mut content = progress.reader(Interruptible(At {
-        file: Arc::clone(&file),
-        position: 0,
-    }));
+    (&file).rewind().with_context(cannot)?;
+    let mut content = progress.reader(Interruptible(&file));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match content.read(&mut buffer).with_context(cannot)? {
@@ -168,25 +128,11 @@ fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) 
             got => hasher.update(&buffer[..got]),
         }
     }
+    drop(content);
     Ok(Sealed {
-        file,
+        file: Arc::new(file),
         digest: hasher.finish(),
         size,
         epoch: args.epoch.unwrap_or(manifest.epoch),
     })
-}
-
-/// Reads a file from its beginning, wherever others that read it are.
-#[derive(Debug)]
-struct At {
-    file: Arc<File>,
-    position: u64,
-}
-
-impl Read for At {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(buffer, self.position)?;
-        self.position += got as u64;
-        Ok(got)
-    }
 }

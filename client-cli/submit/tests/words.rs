@@ -42,17 +42,8 @@ fn help_and_errors_are_as_written() {
     ] {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
-    let site = Arc::new(Mutex::new(Site {
-        charter: organization.chain.to_json().into_bytes(),
-        manifest: manifest(this_week),
-        manifests: vec![],
-        leaves: vec![],
-        reports: [].into(),
-        instance: organization.chain.instance(),
-        log: SigningKey::random(&mut rng()),
-        couriers: vec![],
-        refuse: None,
-    }));
+    let site = Site::new(&organization.chain, manifest(this_week), SigningKey::random(&mut rng()));
+    let site = Arc::new(Mutex::new(site));
     let shared = Arc::clone(&site);
     let server = Responder::start(move |request| shared.lock().unwrap().answer(request));
     // One that has no manifest for this week.

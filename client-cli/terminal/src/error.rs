@@ -103,6 +103,11 @@ pub fn next_step(error: &anyhow::Error) -> Option<String> {
     })
 }
 
+/// Shows an error after which the program goes on.
+pub fn tell(out: &Output, error: &anyhow::Error) {
+    report(error, out.is_json());
+}
+
 fn report(error: &anyhow::Error, json: bool) {
     // Messages quote what they found, and what they found may come from a report or a hostile file name.
     let causes: Vec<String> = error

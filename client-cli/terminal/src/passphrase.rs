@@ -407,6 +407,19 @@ fn interact<'a>(
     given.map_err(PassphraseError::Pinentry)
 }
 
+/// Asks at the terminal for one line that is not shown, with `text` before it.
+///
+/// # Errors
+/// [`PassphraseError`]; [`PassphraseError::Empty`] for nothing but Enter.
+pub fn hidden_line(purpose: &str, text: &str) -> Result<SecretString, PassphraseError> {
+    let typed = prompt(purpose, text)?;
+    if typed.expose_secret().is_empty() {
+        Err(PassphraseError::Empty)
+    } else {
+        Ok(typed)
+    }
+}
+
 fn prompt(purpose: &str, text: &str) -> Result<SecretString, PassphraseError> {
     // The echo comes back when the prompt is dropped, so Ctrl-C must not end the process before.
     interrupt::install().map_err(PassphraseError::Terminal)?;
