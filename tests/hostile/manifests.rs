@@ -33,7 +33,7 @@ fn a_superseded_manifest_is_refused_by_whoever_has_a_memory() {
 fn a_manifest_of_another_founding_is_refused_by_everybody() {
     let office = Office::new();
     let mut stranger = Organization::found();
-    stranger.log_is(office.organization().log);
+    stranger.log_is(office::organization().log);
     let foreign = stranger.signed(&stranger.draft(this_epoch(), 1 << 20));
     office.reported();
     {

@@ -130,10 +130,6 @@ impl Office {
         }
     }
 
-    pub(crate) fn organization(&self) -> &'static Organization {
-        &FOUNDED.organization
-    }
-
     /// The server, to be told to lie.
     pub(crate) fn server(&self) -> MutexGuard<'_, Site> {
         self.site.lock().unwrap()
@@ -159,18 +155,6 @@ impl Office {
 
     pub(crate) fn sealed(&self, codename: &Codename, continues: bool) -> Vec<u8> {
         sealed(&Target::from(&self.manifest), codename, continues)
-    }
-
-    /// The receipt that the server signs for these bytes, whether it keeps them or not.
-    pub(crate) fn receipt(&self, report: &[u8], day: Day) -> Vec<u8> {
-        let leaf = Leaf {
-            digest: Digest::of(report),
-            epoch: this_epoch(),
-            day,
-            log2_size: u8::try_from(report.len().ilog2()).unwrap(),
-        };
-        let instance = FOUNDED.organization.chain.instance();
-        receipt::sign(instance, &leaf, &log_key()).unwrap().to_bytes()
     }
 
     pub(crate) fn courier(&self, name: &str) -> Command {
@@ -231,6 +215,22 @@ impl Office {
             .unwrap()
             .len()
     }
+}
+
+pub(crate) fn organization() -> &'static Organization {
+    &FOUNDED.organization
+}
+
+/// The receipt that the server signs for these bytes, whether it keeps them or not.
+pub(crate) fn receipt_for(report: &[u8], day: Day) -> Vec<u8> {
+    let leaf = Leaf {
+        digest: Digest::of(report),
+        epoch: this_epoch(),
+        day,
+        log2_size: u8::try_from(report.len().ilog2()).unwrap(),
+    };
+    let instance = FOUNDED.organization.chain.instance();
+    receipt::sign(instance, &leaf, &log_key()).unwrap().to_bytes()
 }
 
 /// What a manifest says of the epoch so many after this one.

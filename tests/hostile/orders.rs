@@ -10,12 +10,12 @@ use marram_crypto::{
 };
 use marram_tests::{organization::rng, programs, server::this_epoch};
 
-use crate::office::{Office, draft, only_file_in, signed};
+use crate::office::{Office, draft, only_file_in, organization, signed};
 
 /// An order by these keys, as the server would list it.
-fn delete(office: &Office, digests: Vec<Digest>, keys: &[&SigningKey]) -> Vec<u8> {
+fn delete(digests: Vec<Digest>, keys: &[&SigningKey]) -> Vec<u8> {
     let draft = order::Draft {
-        instance: office.organization().chain.instance(),
+        instance: organization().chain.instance(),
         id: OrderId::random(&mut rng()),
         epoch: this_epoch(),
         expires: this_epoch().closes(),
@@ -48,7 +48,7 @@ fn two_turned_caseworkers_who_delete_unread_evidence_are_named_by_their_slots() 
     let keys = [SigningKey::random(&mut rng()), SigningKey::random(&mut rng())];
     with_turned(&office, &[&keys[0], &keys[1]]);
     let leaf = office.reported();
-    let order = delete(&office, vec![leaf.digest], &[&keys[0], &keys[1]]);
+    let order = delete(vec![leaf.digest], &[&keys[0], &keys[1]]);
     {
         let mut server = office.server();
         server.reports.remove(&leaf.digest);
@@ -72,7 +72,7 @@ fn an_order_that_nobody_could_give_explains_no_loss() {
     {
         let mut server = office.server();
         server.reports.remove(&leaf.digest);
-        let order = delete(&office, vec![leaf.digest], &[&stranger]);
+        let order = delete(vec![leaf.digest], &[&stranger]);
         server.orders.push(order);
     }
     let _ = office
@@ -93,7 +93,7 @@ fn one_signer_does_not_delete_at_once() {
     let turned = SigningKey::random(&mut rng());
     with_turned(&office, &[&turned]);
     let leaf = office.reported();
-    let order = delete(&office, vec![leaf.digest], &[&turned]);
+    let order = delete(vec![leaf.digest], &[&turned]);
     {
         let mut server = office.server();
         // Seven days before it may.
