@@ -15,7 +15,7 @@ use age_core::format::{FileKey, Stanza};
 
 use crate::{
     day::Epoch,
-    digest::{Digest, Hasher},
+    digest::{Aside, Digest},
     header::{self, SealedHeader, ShapeError},
     hybrid::Identity,
     instance::InstanceId,
@@ -24,6 +24,9 @@ use crate::{
     report::Report,
     seal::Target,
 };
+
+/// How much ciphertext is read at once, in bytes.
+const BUFFER_LEN: usize = 64 << 10;
 
 /// A report that was opened to its end and verified.
 pub struct Opened {
@@ -116,7 +119,10 @@ pub fn open<R: Read>(
     let position = position.ok_or(OpenError::NoSlot(target.epoch))?;
     let slots = target.recipients.len();
 
-    let hashed = RefCell::new(Hashed::default());
+    let hashed = RefCell::new(Hashed {
+        hasher: Aside::new(),
+        len: 0,
+    });
     let mut input = HashingReader {
         inner: ciphertext,
         hashed: &hashed,
@@ -126,8 +132,8 @@ pub fn open<R: Read>(
     start.truncate(start_len);
     let header = SealedHeader::parse(&start, slots)?;
 
-    let decryptor =
-        age::Decryptor::new_buffered(BufReader::new(start.as_slice().chain(input))).map_err(read_or_damaged)?;
+    let decryptor = age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER_LEN, start.as_slice().chain(input)))
+        .map_err(read_or_damaged)?;
     let slot = OwnSlot {
         identity,
         position,
@@ -247,9 +253,8 @@ impl age::Identity for OwnSlot<'_> {
     }
 }
 
-#[derive(Default)]
 struct Hashed {
-    hasher: Hasher,
+    hasher: Aside,
     len: u64,
 }
 

@@ -9,7 +9,7 @@
 use std::io::{self, Read};
 
 use crate::{
-    digest::Hasher,
+    digest::Aside,
     key::SigningKey,
     report::{self, Attachment, Report, ReportError},
     ustar::{self, BLOCK, Entry, UstarError},
@@ -111,7 +111,7 @@ pub(crate) fn read(input: &mut dyn Read, attachments: &mut dyn Attachments) -> R
             return Err(PayloadError::Attachment(index));
         }
         attachments.begin(index, entry.size).map_err(PayloadError::Store)?;
-        let mut hasher = Hasher::new();
+        let mut hasher = Aside::new();
         archive.contents(&entry, |bytes| {
             hasher.update(bytes);
             attachments.write(bytes).map_err(PayloadError::Store)

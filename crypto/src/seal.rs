@@ -14,7 +14,7 @@ use crate::{
     bucket::{self, TooLarge},
     codename::Codename,
     day::Epoch,
-    digest::{Digest, Hasher},
+    digest::{Aside, Digest, Hasher},
     hybrid::Recipient,
     instance::InstanceId,
     key::SigningKey,
@@ -213,7 +213,7 @@ fn write_attachment(
 ) -> Result<(), SealError> {
     let entry = Entry::new(payload::attachment_path(index), attachment.size_bytes);
     payload.write_all(&entry.header()?).map_err(SealError::Write)?;
-    let mut hasher = Hasher::new();
+    let mut hasher = Aside::new();
     let mut left = attachment.size_bytes;
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -243,7 +243,7 @@ pub(crate) fn seal_to_bucket<W: Write>(
     let state = RefCell::new(Output {
         inner: output,
         held: Some(Vec::new()),
-        hasher: Hasher::new(),
+        hasher: Aside::new(),
         written: 0,
     });
     // The header's length varies with the grease that age draws; the fill is computed from the header as it came out.
@@ -293,7 +293,7 @@ fn write_zeros(output: &mut dyn Write, mut count: u64) -> io::Result<()> {
 struct Output<W> {
     inner: W,
     held: Option<Vec<u8>>,
-    hasher: Hasher,
+    hasher: Aside,
     written: u64,
 }
 

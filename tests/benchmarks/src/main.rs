@@ -37,6 +37,9 @@ enum What {
         /// Measure at this many submitters only.
         #[arg(long)]
         submitters: Option<usize>,
+        /// This many reports in each round, instead of some thousands.
+        #[arg(long)]
+        reports: Option<u64>,
     },
     /// Sealing and opening a large report: memory, and speed beside the age crate alone.
     Large {
@@ -66,7 +69,11 @@ enum What {
 
 fn main() {
     match Cli::parse().what {
-        What::Server { rounds, submitters } => server::measure(rounds, submitters),
+        What::Server {
+            rounds,
+            submitters,
+            reports,
+        } => server::measure(rounds, submitters, reports),
         What::Large { rounds, bucket } => large::measure(rounds, bucket),
         What::Rebuild { leaves, rounds } => rebuild::measure(leaves, rounds),
         What::Baseline { kind, folder } => baseline::serve(kind, &folder),

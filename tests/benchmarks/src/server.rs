@@ -46,13 +46,13 @@ struct Row {
 }
 
 /// Measures, and prints the table.
-pub(crate) fn measure(rounds: usize, only: Option<usize>) {
+pub(crate) fn measure(rounds: usize, only: Option<usize>, reports: Option<u64>) {
     let levels: Vec<_> = LEVELS
         .into_iter()
+        .map(|(submitters, count)| (submitters, reports.unwrap_or(count)))
         .filter(|(submitters, _)| only.is_none_or(|only| only == *submitters))
         .collect();
     let per_round: u64 = levels.iter().map(|(_, count)| count).sum();
-    warm_memory();
     let folder = tempfile::tempdir().unwrap();
     let organization = &mut Organization::found();
     let server = Server::init(folder.path(), organization);
@@ -68,6 +68,7 @@ pub(crate) fn measure(rounds: usize, only: Option<usize>) {
         mib(written)
     );
 
+    warm_memory(written);
     let append = Baseline::start(Kind::Append, folder.path());
     let discard = Baseline::start(Kind::Discard, folder.path());
     let address = server.base.trim_start_matches("http://");
@@ -151,8 +152,8 @@ fn sealed(target: &Target) -> Vec<u8> {
 
 /// On a virtual machine, memory that was never used comes from the host page by page, and files are written ten times
 /// slower into it. All memory that the run will write into has been used before.
-fn warm_memory() {
-    let mut memory = vec![0_u8; usize::try_from(WRITTEN_MAX).unwrap()];
+fn warm_memory(len: u64) {
+    let mut memory = vec![0_u8; usize::try_from(len).unwrap()];
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
     std::hint::black_box(memory);
 }
