@@ -1,7 +1,8 @@
 import { longest } from "./header";
 
 const LEAST_PAYLOAD = 16 * 1024;
-const NONCE_LEN = 16;
+/** Length of age's payload nonce. */
+export const NONCE_LEN = 16;
 const CHUNK_TAG_LEN = 16;
 const SEALED_CHUNK_LEN = 64 * 1024 + CHUNK_TAG_LEN;
 

@@ -1,4 +1,4 @@
-import { Stanza } from "age-encryption";
+import { Stanza } from "typage/format.js";
 
 import { type Random, uniform } from "./bytes";
 

@@ -1,8 +1,11 @@
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { Encrypter } from "age-encryption";
+import { encodeHeader, encodeHeaderNoMAC } from "typage/format.js";
+import { encryptSTREAM } from "typage/stream.js";
 
-import { bucketFor, fill } from "./bucket";
-import { type Bytes, type Random, same, utf8, wipe } from "./bytes";
+import { NONCE_LEN, bucketFor, fill } from "./bucket";
+import { type Bytes, type Random, concat, same, utf8, wipe } from "./bytes";
 import type { Codename } from "./codename";
 import type { Epoch } from "./day";
 import { digestOfBlob, pieces } from "./digest";
@@ -60,16 +63,18 @@ export async function seal(
     payload = fill(bucket, headerLength(slots, last));
   }
 
-  const encrypter = new Encrypter();
-  for (const { recipient } of target.slots) encrypter.addRecipient(recipient);
-  encrypter.addRecipient({ wrapFileKey: () => [last] });
+  const fileKey = random(16);
+  const stanzas = [...target.slots.map(({ recipient }) => recipient.wrap(fileKey)), last];
+  const mac = hmac(sha256, hkdf(sha256, fileKey, undefined, utf8("header"), 32), encodeHeaderNoMAC(stanzas));
+  const start = concat(encodeHeader(stanzas, mac), random(NONCE_LEN));
+  const payloadKey = hkdf(sha256, fileKey, start.subarray(-NONCE_LEN), utf8("payload"), 32);
   const plain = streamOf(archiveOf(json, codename.sign(json), files, payload - archive));
-  const reader = (await encrypter.encrypt(plain)).getReader();
+  const reader = plain.pipeThrough(encryptSTREAM(payloadKey)).getReader();
 
-  const hash = sha256.create();
+  const hash = sha256.create().update(start);
   const parts: Blob[] = [];
-  let gathered: Bytes[] = [];
-  let size = 0;
+  let gathered: Bytes[] = [start];
+  let size = start.length;
   let held = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -88,7 +93,7 @@ export async function seal(
     }
   }
   parts.push(new Blob(gathered));
-  wipe(json);
+  wipe(json, fileKey, payloadKey);
   progress(size, bucket);
   if (size !== bucket) throw new Error(`sealed to ${size} bytes instead of ${bucket}`);
   return {
