@@ -56,7 +56,7 @@ function withoutScripts(): string {
 <h2>${line("noscript.drop")}</h2><p>${line("noscript.drop.text")}</p><p class="help">${line("noscript.drop.server")}</p>
 <form method="post" action="/drop" enctype="multipart/form-data"><p><label>${line("noscript.drop.file")} <input type="file" name="report" accept=".age" required></label></p><p><button>${line("noscript.drop.send")}</button></p></form></section>`;
   });
-  return `<noscript><style>#wait{display:none}</style>${parts.join("\n")}</noscript><p id="wait">${escape(fixed[0]!.text("noscript.old"))}</p>`;
+  return `<noscript>${parts.join("\n")}</noscript><p id="wait">${escape(fixed[0]!.text("noscript.old"))}</p>`;
 }
 
 /** One HTML file out of everything. */
