@@ -155,6 +155,11 @@ export class Interview {
     return undefined;
   }
 
+  /** Counts notices as read that were shown elsewhere. */
+  see(...notices: readonly string[]): void {
+    for (const id of notices) this.#answers.set(id, { kind: "seen" });
+  }
+
   #check(prompt: Prompt, answer: Answer): Message | undefined {
     const { input, most } = prompt.question;
     if (answer.kind === "skipped" && prompt.required) {

@@ -122,7 +122,7 @@ function questions(organization: Organization, prompts: readonly Prompt[]): Scre
 
 export function progress(part: number, parts: number, title: string): Child {
   return [
-    h("p", { class: "part" }, t("ask.part", { part, parts }), title !== "" && h("span", {}, title)),
+    h("p", { class: "part" }, t("ask.part", { part, parts }), title !== "" && h("b", {}, title)),
     h(
       "div",
       { class: "progress", "aria-hidden": "true" },
@@ -138,9 +138,8 @@ const words = ({ key, values }: Message): string => t(key, values);
 /** A notice: there is nothing to fill in. */
 function told(prompt: Prompt, alone: boolean): Child {
   const { label, help } = labelOf(prompt);
-  const urgent = prompt.question.id === "safety.emergency" || prompt.question.id === "safety.device";
   if (alone) return help !== undefined && h("p", { class: "lead" }, help);
-  return notice(urgent ? "urgent" : "calm", label, help !== undefined && h("p", {}, help));
+  return notice("calm", label, help !== undefined && h("p", {}, help));
 }
 
 /** The field of a question, filled in with what was answered before; undefined for notices and groups on their own. */

@@ -8,7 +8,7 @@ import type { Answer, Evidence, Prompt } from "../incident/interview";
 import { type Child, button, foreign, h } from "../app/dom";
 import { show } from "../app/frame";
 import { type Organization, forgetEverything, session } from "../app/session";
-import { formatSize, language, lookup, t } from "../texts/texts";
+import { formatSize, language, lookup, t, writable } from "../texts/texts";
 import { ask, back, labelOf, labelOfChoice } from "./ask";
 import { keepCodename } from "./codename";
 import { countryName } from "./fields";
@@ -159,6 +159,7 @@ function answerText(prompt: Prompt, answer: Answer): string {
   }
   if (answer.kind !== "one") return "";
   if (input === "country") return countryName(answer.text);
+  if (input === "language") return writable.find(({ tag }) => tag === answer.text)?.name ?? answer.text;
   if (input === "choice" || input === "person" || input === "earlier_act") return labelOfChoice(prompt, answer.text);
   return answer.text;
 }

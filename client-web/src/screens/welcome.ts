@@ -20,26 +20,22 @@ export function welcome(organization: Organization): void {
       notice(
         "urgent",
         t("welcome.emergency"),
-        h("p", {}, t("welcome.emergency.text")),
-        contacts(organization).map((text) => foreign(text, "p")),
+        h("p", {}, t("question.safety.emergency"), " ", t("question.safety.emergency.help")),
+        contacts(organization).map((text) => h("p", { class: "contact" }, foreign(text))),
       ),
       notice(
         "calm",
-        t("welcome.device"),
-        h(
-          "ul",
-          {},
-          h("li", {}, t("welcome.device.work")),
-          h("li", {}, t("welcome.device.tor")),
-          h("li", {}, t("welcome.device.private")),
-          !isOnion(organization.link) && h("li", {}, t("welcome.not_onion")),
-        ),
+        t("question.safety.device"),
+        h("p", {}, t("question.safety.device.help")),
+        h("p", {}, t("welcome.private"), !isOnion(organization.link) && ` ${t("welcome.not_onion")}`),
       ),
       h(
         "div",
         { class: "actions" },
         button(t("welcome.write"), "primary", () => {
           session.continues = false;
+          // Just read, on this very screen.
+          session.interview.see("safety.device", "safety.emergency");
           ask(organization);
         }),
         organization.link !== undefined &&

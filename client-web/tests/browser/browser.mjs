@@ -22,7 +22,10 @@ export async function open(browser, url, { width = 390, height = 844, languages 
     Object.defineProperty(navigator, "languages", { get: () => languages });
   }, languages);
   if (more.userAgent) await page.setUserAgent(more.userAgent);
-  if (more.dark) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+  await page.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: more.dark ? "dark" : "light" },
+    ...(more.still ? [{ name: "prefers-reduced-motion", value: "reduce" }] : []),
+  ]);
   await page.goto(url);
   return Object.assign(page, { problems });
 }
