@@ -111,12 +111,14 @@ describe("leaving", () => {
       const elsewhere = { status: 200, contentType: "text/html", body: "<title>Elsewhere</title>elsewhere" };
       void (new URL(request.url()).hostname === "127.0.0.1" ? request.continue() : request.respond(elsewhere));
     });
-    // What is to be seen at the moment at which the page goes.
+    // What is to be seen while the other page is on its way.
     let seen;
     page.on("console", (message) => {
       if (message.text().startsWith("seen:")) seen = message.text();
     });
-    await page.evaluate(() => addEventListener("pagehide", () => console.log(`seen:${document.body.textContent}${document.title.trim()}`), { capture: true }));
+    await page.evaluate(() =>
+      new MutationObserver(() => console.log(`seen:${document.body.textContent}${document.title}`)).observe(document, { childList: true, subtree: true }),
+    );
     const asked = [];
     page.on("dialog", async (dialog) => {
       asked.push(dialog.type());
