@@ -18,14 +18,44 @@ const texts = (): Plugin => ({
     id === `\0${TEXTS}` ? `export default JSON.parse(${JSON.stringify(JSON.stringify(packed))});` : undefined,
 });
 
-/** The code lists without the labels for caseworkers. */
-const codes = (): Plugin => ({
-  name: "marram-codes",
+/** Data without what the page never shows: labels for caseworkers, and names that browsers know. */
+const data = (): Plugin => ({
+  name: "marram-data",
   enforce: "pre",
   load(id) {
-    if (!id.endsWith("/incident/data/codes.json")) return undefined;
-    const { lists } = JSON.parse(readFileSync(id, "utf8")) as { lists: { id: string; codes: { code: string }[] }[] };
-    return JSON.stringify({ lists: lists.map(({ id, codes }) => ({ id, codes: codes.map(({ code }) => ({ code })) })) });
+    const json = (): unknown => JSON.parse(readFileSync(id, "utf8"));
+    if (id.endsWith("/incident/data/codes.json")) {
+      const { lists } = json() as { lists: { id: string; codes: { code: string }[] }[] };
+      return JSON.stringify({ lists: lists.map(({ id, codes }) => ({ id, codes: codes.map(({ code }) => ({ code })) })) });
+    }
+    if (id.endsWith("/incident/data/countries.json")) {
+      return JSON.stringify(Object.keys(json() as object).join(" "));
+    }
+    return undefined;
+  },
+});
+
+/**
+ * Word lists in alphabetical order, written as what each word has in common with the one before (a letter for how much),
+ * and the rest: a quarter less.
+ */
+const wordLists = (): Plugin => ({
+  name: "marram-word-lists",
+  enforce: "pre",
+  load(id) {
+    if (!/@scure\/bip39\/wordlists\/(english|french|spanish)\.js$/.test(id)) return undefined;
+    const words = /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
+    if (words.length !== 2048) throw new Error(`${id} has another form`);
+    let before = "";
+    const packed = words.map((word) => {
+      let common = 0;
+      while (common < word.length && word[common] === before[common]) common++;
+      before = word;
+      return String.fromCharCode(65 + common) + word.slice(common);
+    });
+    return `let before = "";
+export const wordlist = ${JSON.stringify(packed.join(""))}.match(/[A-Z][^A-Z]*/g)
+  .map((part) => (before = before.slice(0, part.charCodeAt(0) - 65) + part.slice(1)));`;
   },
 });
 
@@ -91,7 +121,7 @@ const oneFile = (): Plugin => ({
 });
 
 export default defineConfig({
-  plugins: [texts(), codes(), oneFile()],
+  plugins: [texts(), data(), wordLists(), oneFile()],
   resolve: {
     // Its front door brings scrypt, WebAuthn and NIST's curves along: a tenth of the page.
     alias: { typage: fileURLToPath(new URL("node_modules/age-encryption/dist", import.meta.url)) },

@@ -10,6 +10,9 @@ const OWN = join(here, "src/texts");
 const LANGUAGES = ["en", "zh-Hans", "zh-Hant", "ug", "bo", "fa", "ar", "tr", "ru", "vi", "es", "fr"];
 /** Only in the part without scripts, which is written at build time. */
 const STATIC = /^noscript\./;
+/** Typed answers, which the page asks for with choices instead, and what is said about them. */
+const NEVER_SHOWN = /^(language\.|word\.part$|message\.(yes_or_no|choose|choose_several|country|empty)$)/;
+const PICKED = ["country", "countries", "date", "language"];
 const FORMS = /\.(zero|one|two|few|many|other)$/;
 
 /**
@@ -45,7 +48,10 @@ export function gatherTexts({ asked = ASKED, own = OWN } = {}) {
     reviewed: asked.reviewed && own.reviewed,
     all: { ...asked.texts, ...own.texts },
   }));
-  const keys = [...new Set(merged.flatMap(({ all }) => Object.keys(all)))].filter((key) => !STATIC.test(key));
+  const unexplained = new Set(pickedQuestions().map((id) => `question.${id}.help`));
+  const keys = [...new Set(merged.flatMap(({ all }) => Object.keys(all)))].filter(
+    (key) => !STATIC.test(key) && !NEVER_SHOWN.test(key) && !unexplained.has(key),
+  );
   return {
     packed: {
       keys,
@@ -62,6 +68,20 @@ export function gatherTexts({ asked = ASKED, own = OWN } = {}) {
       text: (key) => all[key],
     })),
   };
+}
+
+/** The questions that are answered by picking: how to type the answer needs no explaining. */
+function pickedQuestions() {
+  const ids = [];
+  const gather = (items) => {
+    for (const { id, input, items: inner } of items) {
+      if (PICKED.includes(input)) ids.push(id);
+      gather(inner ?? []);
+    }
+  };
+  const { sections } = JSON.parse(readFileSync(join(here, "../incident/data/questions.json"), "utf8"));
+  for (const { items } of sections) gather(items);
+  return ids;
 }
 
 function compare(language, source, own) {

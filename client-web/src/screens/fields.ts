@@ -126,16 +126,15 @@ const REGIONS = ["XJ", "XZ", "QH", "SC", "GS", "YN", "NX", "NM", "HK"].map((code
 /** The name of a country or region in the language of the page, or in English. */
 export function countryName(code: string): string {
   if (code.includes("-")) return `${countryName(code.slice(0, 2))}: ${t(`region.${code}` as Key)}`;
+  // Browsers that do not know a language give the names of another: then rather those that everybody can look up.
   const known = Intl.DisplayNames.supportedLocalesOf(language()).length > 0;
-  // Kosovo, which older browsers do not name.
-  const name = known ? new Intl.DisplayNames(language(), { type: "region" }).of(code) : undefined;
-  return name === undefined || name === code ? (countries[code] ?? code) : name;
+  return new Intl.DisplayNames(known ? language() : "en", { type: "region" }).of(code) ?? code;
 }
 
 function countryOptions(chosen: string, without: readonly string[] = []): HTMLElement[] {
   const known = Intl.Collator.supportedLocalesOf(language()).length > 0;
   const collator = new Intl.Collator(known ? language() : "en");
-  return Object.keys(countries)
+  return countries
     .filter((code) => !without.includes(code))
     .map((code) => ({ code, name: countryName(code) }))
     .sort((a, b) => collator.compare(a.name, b.name))
