@@ -129,7 +129,7 @@ pub enum CharterError {
     },
     /// The pinned fingerprint is not in the chain: another organization, or a forged server.
     #[error(
-        "this server shows another organization than your link names: fingerprint {pinned} was expected, and {newest} \
+        "this is another organization than the link names: fingerprint {pinned} was expected, and {newest} \
          is what it has. Send nothing. Ask the organization for its link again, by a way you trust"
     )]
     OtherFingerprint {

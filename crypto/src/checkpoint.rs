@@ -88,6 +88,11 @@ impl UntrustedCheckpoint {
         self.day
     }
 
+    /// The size it says the log has: how many leaves to ask for.
+    pub const fn claimed_size(&self) -> u64 {
+        self.head.size
+    }
+
     /// Verifies that one of `log_keys` signed it.
     ///
     /// # Errors

@@ -223,6 +223,8 @@ fn signature_base<'a>(components: impl Iterator<Item = (&'a str, &'a str)>, para
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::Index};
+
     use super::*;
     use crate::secret::SecretBytes;
 
@@ -338,6 +340,172 @@ mod tests {
                 "{from} → {to}"
             );
         }
+    }
+
+    /// RFC 9530 appendix B.1 and RFC 9421 section 2: of `{"hello": "world"}`.
+    #[test]
+    fn the_rfcs_content_digest_is_made_again() {
+        assert_eq!(
+            content_digest(Digest::of(br#"{"hello": "world"}"#)),
+            "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
+        );
+    }
+
+    /// The headers with `from` replaced in `Signature-Input`, signed anew by the courier: so the form alone refuses them.
+    fn resigned(from: &str, to: &str) -> SignatureHeaders {
+        let mut headers = signed();
+        headers.signature_input = headers.signature_input.replacen(from, to, 1);
+        assert_ne!(headers, signed(), "{from}");
+        let params = headers.signature_input.strip_prefix(LABEL).unwrap_or_default();
+        let signature = courier().sign(base(request(), &headers.content_digest, params).as_bytes());
+        headers.signature = format!("{LABEL}:{}:", BASE64_STANDARD.encode(signature));
+        headers
+    }
+
+    #[test]
+    fn even_a_couriers_own_signature_does_not_make_another_form_good() {
+        let two = format!(", sig2={}", signed().signature_input.strip_prefix(LABEL).unwrap());
+        for (what, from, to) in [
+            ("no method", "\"@method\" ", ""),
+            ("no path", "\"@path\" ", ""),
+            ("no query", "\"@query\" ", ""),
+            ("no digest", " \"content-digest\"", ""),
+            (
+                "nothing at all",
+                "\"@method\" \"@path\" \"@query\" \"content-digest\"",
+                "",
+            ),
+            ("another order", "\"@path\" \"@query\"", "\"@query\" \"@path\""),
+            ("twice", "\"@path\" ", "\"@path\" \"@path\" "),
+            ("of another request", "\"@path\"", "\"@path\";req"),
+            ("a component more", "\"@path\" ", "\"@path\" \"@authority\" "),
+            ("a structured field", "\"content-digest\"", "\"content-digest\";sf"),
+            ("no algorithm", ";alg=\"ed25519\"", ""),
+            ("a shared key", "alg=\"ed25519\"", "alg=\"hmac-sha256\""),
+            ("another curve", "alg=\"ed25519\"", "alg=\"ecdsa-p256-sha256\""),
+            ("no time", &format!(";created={NOW}"), ""),
+            (
+                "a time that is a text",
+                &format!("created={NOW}"),
+                &format!("created=\"{NOW}\""),
+            ),
+            ("an end of its own", ";nonce", ";expires=99999999999;nonce"),
+            ("no nonce", ";nonce=\"09090909090909090909090909090909\"", ""),
+            ("a nonce in capitals", "0909\"", "090A\""),
+            ("a short nonce", "0909\"", "09\""),
+            ("no tag", &format!(";tag=\"marram/{INSTANCE}\""), ""),
+            ("another application's tag", "tag=\"marram/", "tag=\"web-bot-auth/"),
+            (
+                "the key twice",
+                ";tag",
+                &format!(";keyid=\"{}\";tag", courier().public()),
+            ),
+            (
+                "a key without its quotes",
+                &format!("\"{}\"", courier().public()),
+                &courier().public().to_string(),
+            ),
+            ("a space", ";alg", "; alg"),
+            ("another label", "courier=", "Courier="),
+            (
+                "two signatures",
+                &format!("{INSTANCE}\""),
+                &format!("{INSTANCE}\"{two}"),
+            ),
+        ] {
+            let refused = check(request(), &resigned(from, to), NOW);
+            assert_eq!(refused, Err(CourierError::SignatureInput), "{what}");
+        }
+        let elsewhere = resigned(INSTANCE, "ffffffffffffffffffffffffffffffff");
+        assert_eq!(check(request(), &elsewhere, NOW), Err(CourierError::AnotherInstance));
+        let longer = resigned("eeff\"", "eeff/x\"");
+        assert_eq!(check(request(), &longer, NOW), Err(CourierError::AnotherInstance));
+        let mut two = signed();
+        two.signature = format!("{}, sig2=:AAAA:", two.signature);
+        assert_eq!(check(request(), &two, NOW), Err(CourierError::Signature));
+        let mut two = signed();
+        two.content_digest = format!("{}, sha-512=:AAAA:", two.content_digest);
+        assert_eq!(check(request(), &two, NOW), Err(CourierError::ContentDigest));
+    }
+
+    #[test]
+    fn a_path_or_query_that_only_means_the_same_is_another_request() {
+        for path in [
+            "/v1/log/leaves/",
+            "/v1//log/leaves",
+            "/v1/log/%6ceaves",
+            "/V1/log/leaves",
+            "/v1/log/../log/leaves",
+        ] {
+            let request = Request { path, ..request() };
+            assert_eq!(check(request, &signed(), NOW), Err(CourierError::Signature), "{path}");
+        }
+        for query in ["", "from=00", "from=0&", "from=0&from=9", "%66rom=0", "?from=0"] {
+            let request = Request { query, ..request() };
+            assert_eq!(check(request, &signed(), NOW), Err(CourierError::Signature), "{query}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_header_with_a_letter_changed_added_or_lost_is_accepted(
+            which in 0..3_usize, at in any::<Index>(), letter in prop_oneof![any::<char>(), prop::char::range(' ', '~')],
+            how in 0..3,
+        ) {
+            let mut headers = signed();
+            let header = [&mut headers.content_digest, &mut headers.signature_input, &mut headers.signature]
+                .into_iter().nth(which).unwrap();
+            let at = at.index(header.len());
+            match how {
+                0 => header.insert(at, letter),
+                1 => header.replace_range(at..=at, &letter.to_string()),
+                _ => drop(header.remove(at)),
+            }
+            prop_assume!(headers != signed());
+            prop_assert!(check(request(), &headers, NOW).is_err());
+        }
+    }
+
+    #[test]
+    fn a_request_dated_ahead_is_remembered_as_long_as_it_would_be_accepted() {
+        let ahead = sign(
+            request(),
+            &courier(),
+            INSTANCE.parse().unwrap(),
+            NOW + WINDOW_S,
+            [9; NONCE_LEN],
+        );
+        let mut nonces = Nonces::default();
+        let verified = check(request(), &ahead, NOW).unwrap();
+        assert_eq!(nonces.first_use(&verified, NOW), Ok(()));
+        let last = NOW + 2 * WINDOW_S;
+        let again = check(request(), &ahead, last).unwrap();
+        assert_eq!(nonces.first_use(&again, last), Err(CourierError::Replayed));
+        assert_eq!(check(request(), &ahead, last + 1), Err(CourierError::Stale));
+    }
+
+    #[test]
+    fn more_requests_than_can_be_remembered_are_refused_and_none_is_forgotten() {
+        let mut nonces = Nonces::default();
+        let nth = |n: usize| {
+            let mut nonce = [0; NONCE_LEN];
+            nonce[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            Verified {
+                courier: courier().public(),
+                created_unix_s: NOW,
+                nonce,
+            }
+        };
+        // Straight into the set, since each first use looks for what is old.
+        nonces.0 = (0..Nonces::CAPACITY).map(|n| (NOW, nth(n).nonce)).collect();
+        assert_eq!(
+            nonces.first_use(&nth(Nonces::CAPACITY), NOW),
+            Err(CourierError::Replayed)
+        );
+        assert_eq!(nonces.first_use(&nth(0), NOW), Err(CourierError::Replayed));
+        assert_eq!(nonces.0.len(), Nonces::CAPACITY);
     }
 
     #[test]

@@ -109,6 +109,11 @@ impl UntrustedReceipt {
         Ok(Self { note, leaf })
     }
 
+    /// What it says, unverified: which tells whose log key must have signed it.
+    pub const fn claimed_leaf(&self) -> &Leaf {
+        &self.leaf
+    }
+
     /// Verifies the log key's signature.
     ///
     /// # Errors

@@ -8,8 +8,21 @@ use serde::Deserialize;
 const CODES: &str = include_str!("../data/codes.json");
 const COUNTRIES: &str = include_str!("../data/countries.json");
 const QUESTIONS: &str = include_str!("../data/questions.json");
-/// One file per language; the first is the source, and stands in wherever another lacks a text.
-const TEXTS: &[&str] = &[include_str!("../data/texts/en.json")];
+/// One file per language, in the order in which they are offered; the first is the source.
+const TEXTS: &[&str] = &[
+    include_str!("../data/texts/en.json"),
+    include_str!("../data/texts/zh-Hans.json"),
+    include_str!("../data/texts/zh-Hant.json"),
+    include_str!("../data/texts/ug.json"),
+    include_str!("../data/texts/bo.json"),
+    include_str!("../data/texts/fa.json"),
+    include_str!("../data/texts/ar.json"),
+    include_str!("../data/texts/tr.json"),
+    include_str!("../data/texts/ru.json"),
+    include_str!("../data/texts/vi.json"),
+    include_str!("../data/texts/es.json"),
+    include_str!("../data/texts/fr.json"),
+];
 
 /// Everything that a program needs to ask for an incident and to show one.
 #[derive(Debug)]
@@ -238,6 +251,23 @@ impl Catalogue {
         self.texts.iter().find(|texts| texts.language == language)
     }
 
+    /// The language nearest to a wanted one that has texts: itself in any capitals; else by its first part, so that
+    /// `es-MX` is `es`, and for Chinese by its script or else its region; else the source.
+    pub fn nearest(&self, wanted: &str) -> &str {
+        let wanted = wanted.to_ascii_lowercase();
+        let parts: Vec<&str> = wanted.split(['-', '_']).collect();
+        let has = |part| parts.contains(&part);
+        let tag = match parts.first() {
+            Some(&"zh") if has("hant") => "zh-Hant",
+            Some(&"zh") if !has("hans") && ["tw", "hk", "mo"].into_iter().any(has) => "zh-Hant",
+            Some(&"zh") => "zh-Hans",
+            Some(&first) => first,
+            None => "",
+        };
+        let source = self.languages().next().unwrap_or_default();
+        self.languages().find(|language| *language == tag).unwrap_or(source)
+    }
+
     /// A text in a language, else in the source language; `None` if neither has it.
     pub fn text(&self, language: &str, key: &str) -> Option<&str> {
         let source = self.texts.first();
@@ -318,13 +348,134 @@ mod tests {
         }
     }
 
+    /// The `{names}` in a text, sorted; `{n}` twice counts twice.
+    fn placeholders(text: &str) -> Vec<&str> {
+        let mut names: Vec<&str> = text
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('}')?.0))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn every_language() -> impl Iterator<Item = &'static Texts> {
+        let catalogue = catalogue();
+        catalogue
+            .languages()
+            .filter_map(move |language| catalogue.texts(language))
+    }
+
     #[test]
-    fn every_other_language_has_no_text_that_the_source_lacks() {
-        let source = catalogue().texts("en").unwrap();
-        for language in catalogue().languages() {
-            for (key, _) in catalogue().texts(language).unwrap().iter() {
-                assert!(source.get(key).is_some(), "{language} has {key}");
+    fn every_file_of_texts_is_compiled_in_under_its_own_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/data/texts");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let compiled: BTreeSet<String> = catalogue()
+            .languages()
+            .map(|language| format!("{language}.json"))
+            .collect();
+        assert_eq!(files, compiled);
+    }
+
+    #[test]
+    fn every_language_has_exactly_the_texts_of_the_source() {
+        let source: Vec<&str> = catalogue().texts("en").unwrap().iter().map(|(key, _)| key).collect();
+        for texts in every_language() {
+            let keys: Vec<&str> = texts.iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, source, "{}", texts.language);
+            for (key, text) in texts.iter() {
+                assert!(!text.trim().is_empty(), "{}: {key} is empty", texts.language);
             }
+        }
+    }
+
+    #[test]
+    fn every_language_fills_in_what_the_source_fills_in() {
+        let source = catalogue().texts("en").unwrap();
+        for texts in every_language() {
+            for (key, text) in texts.iter() {
+                let wanted = placeholders(source.get(key).unwrap());
+                assert_eq!(placeholders(text), wanted, "{}: {key}", texts.language);
+            }
+        }
+    }
+
+    #[test]
+    fn a_language_runs_the_way_its_letters_run() {
+        for texts in every_language() {
+            let letters = || {
+                texts
+                    .iter()
+                    .flat_map(|(_, text)| text.chars())
+                    .filter(|c| c.is_alphabetic())
+            };
+            let arabic = letters().filter(|c| matches!(c, '\u{600}'..='\u{6ff}')).count();
+            let direction = if arabic * 2 > letters().count() { "rtl" } else { "ltr" };
+            assert_eq!(texts.direction, direction, "{}", texts.language);
+        }
+    }
+
+    #[test]
+    fn from_right_to_left_every_date_with_hyphens_or_dots_is_isolated() {
+        // Otherwise 2021-11-03 would be shown as 03-11-2021, and copied as it is seen.
+        for texts in every_language() {
+            for (key, text) in texts.iter() {
+                let hidden = |c: &char| {
+                    matches!(
+                        c,
+                        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2067}' | '\u{2068}'
+                    )
+                };
+                assert!(!text.chars().any(|c| hidden(&c)), "{}: {key}", texts.language);
+                let mut outside = String::new();
+                for piece in text.split('\u{2069}') {
+                    let (before, inside) = piece.split_once('\u{2066}').unwrap_or((piece, ""));
+                    assert!(!inside.contains('\u{2066}'), "{}: {key}", texts.language);
+                    outside.push_str(before);
+                }
+                let opened = text.matches('\u{2066}').count();
+                assert_eq!(opened, text.matches('\u{2069}').count(), "{}: {key}", texts.language);
+                let loose = ["2021-1", "2019/"].iter().any(|date| outside.contains(date));
+                assert!(texts.direction == "ltr" || !loose, "{}: {key}", texts.language);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_answers_of_a_question_read_the_same() {
+        for texts in every_language() {
+            for list in catalogue().lists() {
+                let mut seen = BTreeSet::new();
+                for code in &list.codes {
+                    let key = format!("code.{}.{}", list.id, code.code);
+                    assert!(seen.insert(texts.get(&key).unwrap()), "{}: {key}", texts.language);
+                }
+            }
+            assert_ne!(texts.get("word.yes"), texts.get("word.no"), "{}", texts.language);
+        }
+    }
+
+    #[test]
+    fn a_wanted_language_finds_the_nearest_that_has_texts() {
+        for (wanted, nearest) in [
+            ("fa", "fa"),
+            ("es-MX", "es"),
+            ("TR_tr", "tr"),
+            ("zh", "zh-Hans"),
+            ("zh-CN", "zh-Hans"),
+            ("zh-hans-HK", "zh-Hans"),
+            ("zh-TW", "zh-Hant"),
+            ("zh-Hant-US", "zh-Hant"),
+            ("de", "en"),
+            ("", "en"),
+        ] {
+            assert_eq!(catalogue().nearest(wanted), nearest, "{wanted}");
+        }
+        for language in catalogue().languages() {
+            assert_eq!(catalogue().nearest(language), language);
         }
     }
 

@@ -83,10 +83,10 @@ struct Pending {
 }
 
 impl Interview {
-    /// Begins, in a language of the catalogue; in any other the texts are English.
+    /// Begins, in the language of the catalogue that is nearest to this one.
     pub fn new(language: &str) -> Self {
         Self {
-            language: language.to_owned(),
+            language: catalogue().nearest(language).to_owned(),
             answers: Answers::default(),
         }
     }

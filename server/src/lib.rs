@@ -6,6 +6,7 @@
 //! - [`http`]: the routes. [`published`]: the keyholders' charter and manifests, which decide what is accepted.
 //!   [`chain`]: charters as strangers offer them.
 //! - [`store`]: what was accepted, durably.
+//! - [`orders`]: whose orders are good. [`deletions`]: what is destroyed, and when.
 //! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`failure`], [`clock`]: the program around them.
 //!
 //! Out of scope: opening reports, accounts, and any time finer than a day (but for the 60 seconds in which a courier's
@@ -17,11 +18,13 @@
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod deletions;
 pub mod failure;
 pub mod http;
 pub mod init;
 pub mod log_key;
 pub mod logging;
+pub mod orders;
 pub mod published;
 pub mod run;
 pub mod store;

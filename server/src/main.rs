@@ -1,5 +1,7 @@
 //! `marram-server`: takes sealed reports, keeps them, hands them to couriers.
 
+mod help;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -22,44 +24,23 @@ use rustix::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Takes sealed reports, keeps them, and hands them to couriers. Holds nothing that could open one.
+/// Take sealed reports, keep them, and hand them to couriers
+///
+/// It holds nothing that could open one, asks for no account, and writes down no address and no time finer than a day.
 #[derive(Parser)]
-#[command(name = "marram-server", version, after_long_help = sections(MORE))]
+#[command(name = "marram-server", version, max_term_width = 80, after_long_help = sections(help::PROGRAM))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const MORE: &str = "\
-Examples:
-  marram-server init --data /var/lib/marram --charter charter.json
-      Makes a server. You compare the charter's digits with a keyholder.
-  marram-server run --config /var/lib/marram/marram-server.toml
-      Runs it. Put a reverse proxy with TLS, or an onion service, before it.
-
-Exit status:
-  0
-      Done; of run: stopped by a signal, with everything safe on the disk.
-  1
-      Failed: standard error says what was wrong, and what to do next.
-  2
-      Wrong usage.
-  128 + n
-      Ended at once, by a second signal n; 130 is Ctrl-C.
-";
-
-const RUN: &str = "\
-Signals:
-  SIGTERM, SIGINT (Ctrl-C)
-      No new connections; uploads under way get `stop_timeout_s` to finish.
-      A second one ends at once: what was acknowledged is safe all the same.
-  SIGHUP
-      Nothing. The configuration is read at the start only: restart to change it.
-";
-
 #[derive(Subcommand)]
 enum Command {
     /// Make the data folder of a new server: log key, store, configuration
+    ///
+    /// The charter's digits must be the ones that a keyholder reads to you: you are shown them and asked, unless
+    /// --fingerprint says them.
+    #[command(after_long_help = sections(help::INIT))]
     Init {
         /// The folder to make
         #[arg(long, value_name = "DIR")]
@@ -75,13 +56,17 @@ enum Command {
         output: Output,
     },
     /// Run the server until it gets SIGTERM or Ctrl-C
-    #[command(after_long_help = sections(RUN))]
+    #[command(after_long_help = sections(help::RUN))]
     Run {
         /// The configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Check a configuration without running it
+    ///
+    /// Also that the log key can be read and that there is a store; what stands in the store is checked when the server
+    /// starts.
+    #[command(after_long_help = sections(help::CHECK_CONFIG))]
     CheckConfig {
         /// The configuration file
         #[arg(long, value_name = "FILE")]
@@ -90,6 +75,10 @@ enum Command {
         output: Output,
     },
     /// Write man pages and shell completions into a folder, to install them
+    ///
+    /// They go into the folders below it where man, bash, zsh and fish look, and replace what an earlier version wrote
+    /// there. The names of the files are printed.
+    #[command(after_long_help = sections(help::MANUAL))]
     Manual(ManualArgs),
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{Config, Listen},
+    deletions::Deletions,
     failure::{ResultExt, fail},
     http::{self, App, Bound},
     log_key,
@@ -60,6 +61,13 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
             return Err(error);
         }
     };
+    let deletions = match Deletions::load(&store).await {
+        Ok(deletions) => deletions,
+        Err(error) => {
+            drop(store.close().await);
+            return Err(error.into());
+        }
+    };
     let store = Arc::new(store);
     let app = Arc::new(App::new(
         Arc::clone(&store) as Arc<dyn Store>,
@@ -67,6 +75,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         &config,
         log_key,
         published,
+        deletions,
     ));
 
     tracing::info!(listen = bound.describe(), health = health.describe(), "started");
@@ -159,6 +168,9 @@ impl Running {
 async fn watch_days(app: Arc<App>, clock: Clock, stop: CancellationToken) {
     let mut day = clock.today();
     loop {
+        if let Err(error) = app.destroy_what_is_due().await {
+            tracing::error!(%error, "reports that are to be destroyed are not yet; tried again");
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(DAY_CHECK) => {}

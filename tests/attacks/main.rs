@@ -4,6 +4,14 @@
 //! Every test prints what its attack cost the server (`-- --nocapture`).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod couriers;
 mod crowd;
 mod idle;
+mod large;
+mod lengths;
+mod malformed;
+mod noise;
+mod pipelines;
+mod publishing;
+mod slow;
 mod target;

@@ -94,10 +94,10 @@ impl Demo {
 
     /// Submits a sample; `codename` is where its words are written, or where those it continues are read.
     fn submit(&self, sample: &str, codename: &Path, continues: bool) {
-        let (redirect, flag) = if continues {
-            (r#"exec "$@" 4<"$0""#, "--follow-up-fd=4")
+        let (redirect, verb) = if continues {
+            (r#"exec "$@" 4<"$0""#, "add")
         } else {
-            (r#"exec "$@" 4>"$0""#, "--codename-fd=4")
+            (r#"exec "$@" 4>"$0""#, "report")
         };
         let folder = Path::new(PROJECT).join("deploy/samples").join(sample);
         let mut command = programs::program("sh", &self.folder);
@@ -106,10 +106,8 @@ impl Demo {
             .arg(codename)
             .arg(programs::path("marram-submit"));
         command
-            .arg(&self.link)
-            .arg("--incident")
-            .arg(folder.join("report.json"))
-            .arg(flag);
+            .args([verb, &self.link, "--codename-fd=4", "--incident"])
+            .arg(folder.join("report.json"));
         for file in attachments(&folder) {
             command.arg("--attach").arg(file);
         }

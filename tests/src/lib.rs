@@ -10,3 +10,4 @@ pub mod organization;
 pub mod peers;
 pub mod programs;
 pub mod server;
+pub mod terminal;

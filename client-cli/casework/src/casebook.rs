@@ -5,13 +5,19 @@
 //! *not* encrypted and are therefore kept in memory. There is no write-ahead log: one program works in the casebook at a time,
 //! and a casebook of one file is easier to back up whole. What is deleted is overwritten (`secure_delete`).
 //!
-//! A file for each of the things in it: [`charter`] (with the manifests), [`enrolments`], [`leaves`], [`outcomes`],
-//! [`reports`] and [`attachments`]; the tables stand in `casebook/schema.sql`.
+//! A file for each of the things in it: [`charter`] (with the manifests), [`enrolments`], [`log`], [`classes`], [`alarms`],
+//! [`orders`], [`canaries`], [`outcomes`], [`reports`], [`attachments`] and [`answers`] (with what the board needs); the
+//! tables stand in `casebook/schema.sql`.
 
+pub mod alarms;
+pub mod answers;
 pub mod attachments;
+pub mod canaries;
 pub mod charter;
+pub mod classes;
 pub mod enrolments;
-pub mod leaves;
+pub mod log;
+pub mod orders;
 pub mod outcomes;
 pub mod reports;
 
@@ -21,7 +27,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use marram_crypto::{charter::CharterError, day::Epoch, enrolment::EnrolmentError, secret::SecretBytes};
+use marram_crypto::{
+    charter::CharterError,
+    day::{Day, Epoch},
+    enrolment::EnrolmentError,
+    secret::SecretBytes,
+};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use zeroize::Zeroizing;
 
@@ -196,6 +207,11 @@ impl fmt::Debug for Changes<'_> {
 /// An epoch as it stands in a column.
 fn epoch(number: u32) -> Result<Epoch> {
     Epoch::from_number(number).ok_or(CasebookError::Damaged("an epoch is out of range"))
+}
+
+/// A day as it stands in a column.
+fn day(number: u32) -> Result<Day> {
+    Day::from_number(number).ok_or(CasebookError::Damaged("a day is out of range"))
 }
 
 /// `SQLite`'s integers are signed; our sizes and counts stay far below 2^63.

@@ -11,7 +11,7 @@ use marram_terminal::{
 };
 use serde_json::json;
 
-use crate::{outcome::Outcome, unlock::Unlocked};
+use crate::{account, alarm, casebook::Casebook, class::Class, log::Log, unlock::Unlocked};
 
 /// What `destroy-epoch` is told.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub struct DestroyArgs {
     /// The epoch's number, as `status` shows it
     #[arg(value_name = "EPOCH")]
     pub epoch: Epoch,
-    /// Also while reports of that epoch may still come in
+    /// Also while reports of that epoch may still come in, or are not accounted for
     #[arg(long)]
     pub even_unread: bool,
 }
@@ -59,21 +59,37 @@ pub fn destroy_epoch(args: &DestroyArgs, unlocked: &mut Unlocked, today: Day, ou
             ),
         ));
     }
-    let counts = unlocked.casebook.count_outcomes(Some(epoch))?;
-    let count = |outcome| counts.get(&outcome).copied().unwrap_or(0);
-    let may_still_open = counts.iter().filter(|(outcome, _)| outcome.may_still_open());
-    let missing: u64 = may_still_open.map(|(_, count)| count).sum();
+    // Also what an interrupted import left undone.
+    account::account(&mut unlocked.casebook, today)?;
+    let unaccounted = unaccounted(&unlocked.casebook, epoch, end)?;
+    if let Some((what, next)) = &unaccounted
+        && !args.even_unread
+    {
+        return Err(fail(
+            format!("epoch {epoch} is not accounted for: {what}"),
+            format!("{next}; --even-unread if its keys must go now"),
+        ));
+    }
+    let counts = unlocked.casebook.classes_of(epoch)?;
+    let count = |wanted: fn(Class) -> bool| {
+        let counts = counts.iter().filter(|(class, _)| wanted(**class));
+        counts.map(|(_, count)| count).sum::<u64>()
+    };
+    let missing = count(Class::is_alarm);
 
     // On stderr, with the question: also when the answer comes through a pipe, the person has read this.
     out.note(format!(
         "Epoch {epoch} ({} to {}): {} reports of it are in the casebook and stay readable.",
         epoch.opens(),
         epoch.closes(),
-        count(Outcome::Opened)
+        count(Class::is_read)
     ));
+    if let Some((what, _)) = unaccounted {
+        out.warning(format!("it is not accounted for: {what}"));
+    }
     if missing > 0 {
         out.warning(format!(
-            "reports of it that are in the log and could not be opened yet: {missing}. They become unreadable for good"
+            "reports of it that are in the log and were never opened: {missing}. They become unreadable for good"
         ));
     }
     out.note(
@@ -100,4 +116,37 @@ pub fn destroy_epoch(args: &DestroyArgs, unlocked: &mut Unlocked, today: Day, ou
     out.line(format!("The keys of epoch {epoch} are destroyed."));
     out.json(&json!({ "destroyed": epoch, "not_imported": missing }));
     Ok(())
+}
+
+/// Why the keys of an epoch should not go yet: what is missing, and what to do.
+fn unaccounted(casebook: &Casebook, epoch: Epoch, grace_ends: Day) -> anyhow::Result<Option<(String, String)>> {
+    let log = Log::of(casebook)?;
+    let import = "import what the couriers bring";
+    let covered = casebook.covered_until()?;
+    if covered.is_none_or(|covered| covered < grace_ends) {
+        let what = match covered {
+            None => format!("no checkpoint of {grace_ends} or later was imported"),
+            Some(covered) => format!(
+                "the log is known here as it was on {covered}, and reports of that epoch were taken until {grace_ends}"
+            ),
+        };
+        return Ok(Some((what, import.to_owned())));
+    }
+    if log.newest_size > log.size {
+        let (size, newest) = (log.size, log.newest_size);
+        let what = format!("{newest} leaves are signed, and {size} of them are proven here");
+        return Ok(Some((
+            what,
+            format!("{import}; if a bundle is lost: marram-courier pull --all"),
+        )));
+    }
+    let alarms = casebook.open_alarms_about(epoch)?;
+    if !alarms.is_empty() {
+        let what = format!("alarms that nobody has acknowledged: {}", alarm::counted(&alarms));
+        return Ok(Some((
+            what,
+            "see marram-casework alarms, find out, and acknowledge them".to_owned(),
+        )));
+    }
+    Ok(None)
 }

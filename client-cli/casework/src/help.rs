@@ -12,8 +12,14 @@ Examples:
       One report.
   marram-casework extract 3 --to report-3
       Its attachments, to look at on a computer made for that.
+  marram-casework alarms
+      What is missing, contradicted or late.
+  marram-casework reply 3 --text answer.txt
+      An answer for the next board.
+  marram-casework board --out OUTBOX
+      The next board, for the courier.
   marram-casework destroy-epoch 2968
-      When the week is over and its last bundle imported.
+      When the week is over, its last bundle imported, and every alarm of it acknowledged.
 
 Files:
   ~/.local/share/marram/casework/identity.age
@@ -58,6 +64,70 @@ Exit status:
       Wrong usage.
   128 + n
       Stopped by signal n; 130 is Ctrl-C. The reports that were finished are kept: import the bundle again.
+";
+
+pub(crate) const ALARMS: &str = "\
+Examples:
+  marram-casework alarms
+      Those that nobody has acknowledged.
+  marram-casework alarms --all --json
+      All there ever were, for another program.
+";
+
+pub(crate) const ACKNOWLEDGE: &str = "\
+Examples:
+  marram-casework acknowledge 4 --comment 'Heron deleted it as abuse; I saw it on her screen'
+      One alarm.
+  marram-casework acknowledge 5-12 14 --comment 'The operator restored a backup of Monday; all were sent again'
+      Several that have one reason.
+";
+
+pub(crate) const REPLY: &str = "\
+Examples:
+  marram-casework reply 3
+      Asks for the text.
+  marram-casework reply 3 --text answer.txt
+      From a file of plain text, 32,192 bytes at most.
+";
+
+pub(crate) const BOARD: &str = "\
+Examples:
+  marram-casework board --out /media/stick/outbox
+      A file for each shard. An older board that lies there and was not handed in is replaced.
+";
+
+pub(crate) const ORDER: &str = "\
+Examples:
+  marram-casework order delete 3 --out /media/stick/outbox
+      Destroys report 3 on the server, seven days after it came.
+  marram-casework order co-sign /media/stick/outbox/0f….order
+      A colleague's order takes effect at once.
+";
+
+pub(crate) const RECEIPT: &str = "\
+Examples:
+  marram-casework receipt receipt.txt
+      Somebody has kept the receipt of a report, and asks what became of it.
+
+Exit status:
+  0
+      It was opened, or is noise, or is not covered by an imported checkpoint yet.
+  1
+      The receipt proves nothing; or the server has broken its promise.
+";
+
+pub(crate) const STANDING: &str = "\
+Examples:
+  marram-casework standing --out heron.standing
+      Carry it to a colleague. It holds no report and no key.
+";
+
+pub(crate) const COMPARE: &str = "\
+Examples:
+  marram-casework compare heron.standing
+      Names a fork, and what the colleague has opened and I have not.
+  marram-casework compare --begin heron.standing
+      For a newcomer: import a bundle first, whose leaves then wait; with this they are joined to the colleague's.
 ";
 
 pub(crate) const SHOW: &str = "\

@@ -1,13 +1,15 @@
 //! `import`: from a courier's bundle to the casebook.
 //!
 //! Nothing in a bundle is believed for being in it. The charter must be the one that was compared at enrolment or extend
-//! it; manifests are verified by their signatures. Leaves are verified by nothing yet: what contradicts them is named, and
-//! keeps no report out whose bytes are those of its digest. A report is kept whole or not at all: its attachments are written in the transaction that ends when
-//! the last byte has authenticated. So an import can be interrupted anywhere and repeated at any time.
+//! it; manifests are verified by their signatures. Leaves are proven by a checkpoint, once the bundle was read to its end
+//! ([`account`](crate::account)); what contradicts them is named, and keeps no report out whose bytes are those of its
+//! digest. A report is kept whole or not at all: its attachments are written in the transaction that ends when the last
+//! byte has authenticated. So an import can be interrupted anywhere and repeated at any time.
 
 mod body;
 mod charter;
 mod leaves;
+pub(crate) mod orders;
 mod reports;
 mod summary;
 
@@ -23,7 +25,7 @@ use anyhow::Context as _;
 use marram_crypto::{
     bundle::{BundleEntry, BundleError, BundleReader},
     charter::CharterChain,
-    day::Epoch,
+    day::{Day, Epoch},
     hybrid::Recipient,
 };
 use marram_terminal::{
@@ -38,7 +40,7 @@ use self::{
     reports::Candidate,
     summary::{Line, Summary},
 };
-use crate::{casebook::outcomes::Decided, outcome::Outcome, unlock::Unlocked};
+use crate::{account, casebook::outcomes::Decided, outcome::Outcome, unlock::Unlocked};
 
 /// Outcomes that are noted together, so that noise costs no disk write each.
 const PENDING: usize = 256;
@@ -56,12 +58,12 @@ pub struct ImportArgs {
 /// # Errors
 /// For a bundle that is damaged or of another organization; what came before the fault is kept. And, when everything is
 /// imported, for what shows that somebody attacks, so that no script overlooks it.
-pub fn import(args: &ImportArgs, unlocked: &mut Unlocked, out: &Output) -> anyhow::Result<()> {
+pub fn import(args: &ImportArgs, unlocked: &mut Unlocked, today: Day, out: &Output) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     let mut result = Ok(());
     let mut alarms = BTreeMap::new();
     for path in &args.bundles {
-        let (summary, imported) = import_one(path, unlocked, out);
+        let (summary, imported) = import_one(path, unlocked, today, out);
         summary.print(out);
         for (name, count) in &summary.alarms {
             *alarms.entry(name.clone()).or_insert(0) += count;
@@ -83,20 +85,39 @@ pub fn import(args: &ImportArgs, unlocked: &mut Unlocked, out: &Output) -> anyho
             "the import is complete, and everything that opens was kept; but somebody attacks, or makes grave mistakes: {}",
             named.join(", ")
         ),
-        "read what is said of each above, keep the bundles as evidence, and tell the keyholders; importing again is safe",
+        "read what is said of each above and in marram-casework alarms, keep the bundles as evidence, and tell the \
+         keyholders; importing again is safe",
     ))
 }
 
-fn import_one(path: &Path, unlocked: &mut Unlocked, out: &Output) -> (Summary, anyhow::Result<()>) {
+fn import_one(path: &Path, unlocked: &mut Unlocked, today: Day, out: &Output) -> (Summary, anyhow::Result<()>) {
     let mut summary = Summary::new(path, out.is_json());
-    let imported = Importer::begin(unlocked, &mut summary).and_then(|mut importer| {
-        let walked = importer.walk(path, out);
-        // Also after a fault: what came before it is true.
-        let noted = importer.note_pending();
-        walked.and(noted)
-    });
+    let imported = import_whole(path, unlocked, &mut summary, today, out);
     let counted = summary.finish(&unlocked.casebook);
     (summary, imported.and(counted))
+}
+
+fn import_whole(
+    path: &Path,
+    unlocked: &mut Unlocked,
+    summary: &mut Summary,
+    today: Day,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let raised_before = unlocked.casebook.change()?.last_alarm()?;
+    let mut importer = Importer::begin(unlocked, summary, today)?;
+    let walked = importer.walk(path, out);
+    // Also after a fault: what came before it is true.
+    let noted = importer.note_pending();
+    walked.and(noted)?;
+    // Only now: in a bundle that was cut, the reports behind the cut are not withheld.
+    importer.end_claim()?;
+    let accounted = account::account(&mut unlocked.casebook, today);
+    unlocked
+        .casebook
+        .alarms_after(raised_before, |alarm| summary.alarm(&alarm))?;
+    summary.accounted(&accounted?);
+    Ok(())
 }
 
 /// The import of one bundle.
@@ -114,10 +135,15 @@ struct Importer<'a> {
     with_keys: Vec<Epoch>,
     /// Outcomes that are not in the casebook yet.
     pending: Vec<Decided>,
+    /// The bundle's checkpoint; empty if it has none.
+    checkpoint: Vec<u8>,
+    /// What the bundle says of the log.
+    claim: Option<i64>,
+    today: Day,
 }
 
 impl<'a> Importer<'a> {
-    fn begin(unlocked: &'a mut Unlocked, summary: &'a mut Summary) -> anyhow::Result<Self> {
+    fn begin(unlocked: &'a mut Unlocked, summary: &'a mut Summary, today: Day) -> anyhow::Result<Self> {
         let chain = unlocked.casebook.charter()?;
         let enrolments = unlocked.casebook.enrolments(chain.instance())?;
         let pairs = enrolments.iter().flat_map(|enrolment| &enrolment.pairs);
@@ -132,6 +158,9 @@ impl<'a> Importer<'a> {
             candidates: HashMap::new(),
             with_keys,
             pending: Vec::new(),
+            checkpoint: Vec::new(),
+            claim: None,
+            today,
         })
     }
 
@@ -153,8 +182,10 @@ impl<'a> Importer<'a> {
             interrupt::check()?;
             match entry {
                 BundleEntry::Charter(chain) => self.charter(&chain)?,
+                BundleEntry::Checkpoint(note) => self.checkpoint = note,
                 BundleEntry::Manifest(note) => self.manifest(&note)?,
-                BundleEntry::Checkpoint(_) | BundleEntry::Order { .. } | BundleEntry::Canary { .. } => {}
+                BundleEntry::Order { index, note } => self.order(index, &note)?,
+                BundleEntry::Canary { name, receipt } => self.canary(&name, &receipt)?,
                 BundleEntry::Leaves {
                     instance,
                     from,
@@ -168,6 +199,17 @@ impl<'a> Importer<'a> {
             }
         }
         Ok(())
+    }
+
+    fn end_claim(&mut self) -> anyhow::Result<()> {
+        let claim = match self.claim {
+            Some(claim) => claim,
+            None if self.checkpoint.is_empty() => return Ok(()),
+            None => self.claim(0, 0)?,
+        };
+        let changes = self.unlocked.casebook.change()?;
+        changes.end_claim(claim)?;
+        Ok(changes.commit()?)
     }
 
     /// Notes what became of a report, now or together with others.

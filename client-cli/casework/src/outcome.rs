@@ -37,13 +37,11 @@ pub enum Outcome {
     KeyDestroyed,
     /// The file with the keys of its epoch is damaged.
     KeyUnreadable,
-    /// A leaf without a report: not in any bundle so far.
-    Withheld,
 }
 
 impl Outcome {
     /// Every outcome, in the order in which a summary shows them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::Opened,
         Self::Repeat,
         Self::NotForMe,
@@ -59,7 +57,6 @@ impl Outcome {
         Self::NoSlot,
         Self::KeyDestroyed,
         Self::KeyUnreadable,
-        Self::Withheld,
     ];
 
     /// Its name in the casebook and in JSON.
@@ -80,7 +77,6 @@ impl Outcome {
             Self::NoSlot => "no_slot",
             Self::KeyDestroyed => "key_destroyed",
             Self::KeyUnreadable => "key_unreadable",
-            Self::Withheld => "withheld",
         }
     }
 
@@ -111,19 +107,6 @@ impl Outcome {
         )
     }
 
-    /// Whether the report may be an honest one that only needs what has not come yet: its bytes, or a manifest.
-    pub const fn may_still_open(self) -> bool {
-        matches!(
-            self,
-            Self::Withheld
-                | Self::Swapped
-                | Self::AnotherManifest
-                | Self::NoManifest
-                | Self::NoSlot
-                | Self::KeyUnreadable
-        )
-    }
-
     /// Whether it says more than `later` would: that my key does not fit is not taken back for want of a key.
     pub const fn outweighs(self, later: Self) -> bool {
         matches!(self, Self::NotForMe | Self::NotASealedReport)
@@ -138,9 +121,22 @@ impl Outcome {
         matches!(self, Self::HostilePayload | Self::Forged | Self::Swapped)
     }
 
+    /// Whether no slot of mine opens it: as anybody can send it, or of an epoch in which I have none.
+    pub const fn is_noise(self) -> bool {
+        matches!(self, Self::NotForMe | Self::NotASealedReport | Self::NoSlot)
+    }
+
+    /// Whether my slot opens it, and no honest program made it.
+    pub const fn is_refused(self) -> bool {
+        matches!(
+            self,
+            Self::HostilePayload | Self::Damaged | Self::Forged | Self::AnotherInstance | Self::AnotherEpoch
+        )
+    }
+
     /// Whether it is a fault to be told about one by one, and not only counted.
     pub const fn is_fault(self) -> bool {
-        !matches!(self, Self::Opened | Self::Repeat | Self::NotForMe | Self::Withheld)
+        !matches!(self, Self::Opened | Self::Repeat | Self::NotForMe)
     }
 }
 

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     casebook::{
         Casebook,
+        answers::KeptAnswer,
         reports::{Continuity, Kept, NOT_IN_LOG},
     },
     list,
@@ -42,7 +43,9 @@ pub fn show(args: &ShowArgs, unlocked: &Unlocked, out: &Output) -> anyhow::Resul
     let report = Report::parse(&kept.report_json)?;
     let incident = Incident::parse(report.incident.get());
     if out.is_json() {
-        out.json(&Shown::new(&kept, &report));
+        let folded = unlocked.casebook.is_folded(kept.listed.id)?;
+        let replies = unlocked.casebook.answers(Some(kept.listed.id))?;
+        out.json(&Shown::new(&kept, &report, folded, &replies));
         return Ok(());
     }
     let accepted = kept.listed.day.map(|day| format!(", accepted on {day}"));
@@ -57,6 +60,7 @@ pub fn show(args: &ShowArgs, unlocked: &Unlocked, out: &Output) -> anyhow::Resul
     }
     answers(unlocked, &kept, &report, out)?;
     attachments(&kept, &report, incident.as_ref().ok(), out);
+    replies(unlocked, &kept, out)?;
     provenance(&kept, out);
     Ok(())
 }
@@ -263,6 +267,26 @@ fn attachments(kept: &Kept, report: &Report, incident: Option<&Incident>, out: &
     ));
 }
 
+/// What was answered, and whether it is acknowledged at all.
+fn replies(unlocked: &Unlocked, kept: &Kept, out: &Output) -> anyhow::Result<()> {
+    let id = kept.listed.id;
+    if unlocked.casebook.is_folded(id)? {
+        out.heading("Folded away as abuse");
+        out.line(format!(
+            "  It is not acknowledged: {CODE}marram-casework unfold {id}{CODE:#}"
+        ));
+    }
+    let answers = unlocked.casebook.answers(Some(id))?;
+    if !answers.is_empty() {
+        out.heading("Our answers");
+    }
+    for KeptAnswer { answer, .. } in answers {
+        out.line(format!("  {}", answer.day));
+        out.paragraph(answer.text(), 4);
+    }
+    Ok(())
+}
+
 fn provenance(kept: &Kept, out: &Output) {
     out.heading("Where it comes from");
     match kept.leaf {
@@ -295,7 +319,11 @@ struct Shown<'a> {
     codename_key: PublicKey,
     same_codename: &'a [i64],
     attached: Value,
+    /// To the organization's own questions.
     answers: &'a BTreeMap<String, String>,
+    folded: bool,
+    /// What was answered.
+    replies: Value,
     parse_fault: Option<&'a str>,
     incident: ShownIncident,
 }
@@ -310,7 +338,10 @@ enum ShownIncident {
 }
 
 impl<'a> Shown<'a> {
-    fn new(kept: &'a Kept, report: &'a Report) -> Self {
+    fn new(kept: &'a Kept, report: &'a Report, folded: bool, replies: &[KeptAnswer]) -> Self {
+        let replies = replies
+            .iter()
+            .map(|kept| json!({"day": kept.answer.day, "text": kept.answer.text()}));
         let incident = Incident::parse(report.incident.get()).ok();
         let unread = || ShownIncident::Unreadable(serde_json::from_str(report.incident.get()).unwrap_or_default());
         let attached = report.attachments.iter().map(|attachment| {
@@ -326,6 +357,8 @@ impl<'a> Shown<'a> {
             codename_key: kept.codename_key,
             same_codename: &kept.same_codename,
             attached: attached.collect(),
+            folded,
+            replies: replies.collect(),
             incident: incident.map_or_else(unread, |incident| ShownIncident::Read(Box::new(incident))),
             answers: &report.answers,
             parse_fault: kept.parse_fault.as_deref(),

@@ -7,6 +7,7 @@ use marram_crypto::{
     digest::Digest,
     fingerprint::Digits,
     key::PublicKey,
+    manifest::Manifest,
 };
 use marram_terminal::{
     output::{CODE, DIM, GOOD, Output},
@@ -14,7 +15,16 @@ use marram_terminal::{
 };
 use serde::Serialize;
 
-use crate::{destroy::grace_ends, outcome::Outcome, show, unlock::Unlocked};
+use crate::{
+    account,
+    alarm::{self, Kind},
+    casebook::orders::OwnOrder,
+    class::Class,
+    destroy::grace_ends,
+    log::{self, Log},
+    show,
+    unlock::Unlocked,
+};
 
 /// Epochs left at which the next batch is recommended, and at which it is urgent.
 const RENEW: u32 = 5;
@@ -24,7 +34,8 @@ const RENEW_NOW: u32 = 2;
 ///
 /// # Errors
 /// Of the casebook.
-pub fn status(unlocked: &Unlocked, today: Day, out: &Output) -> anyhow::Result<()> {
+pub fn status(unlocked: &mut Unlocked, today: Day, out: &Output) -> anyhow::Result<()> {
+    account::refresh(&mut unlocked.casebook, today)?;
     let status = Status::gather(unlocked, today)?;
     status.print(out);
     out.json(&status);
@@ -56,11 +67,29 @@ struct Status {
     reports: u64,
     attachments: u64,
     attachment_bytes: u64,
-    leaves: BTreeMap<Outcome, u64>,
-    /// Leaves that were shown in a place where another was seen.
-    forked_leaves: u64,
+    /// How far the log is proven.
+    log: Log,
+    /// What became of its leaves.
+    leaves: BTreeMap<Class, u64>,
+    /// Alarms that nobody has acknowledged.
+    alarms: BTreeMap<Kind, u64>,
+    /// Couriers' own reports.
+    canaries: Canaries,
+    /// My orders of which no bundle has shown that the server accepted them.
+    orders_under_way: usize,
+    /// The day of the last board that was made here.
+    last_board: Option<Day>,
+    /// The day on which the next one is due, by the newest manifest; none if this computer makes no boards.
+    next_board: Option<Day>,
     /// Commands to run now.
     due: Vec<String>,
+}
+
+/// Reports that couriers sent themselves, to see whether they arrive.
+#[derive(Clone, Copy, Serialize)]
+struct Canaries {
+    sent: usize,
+    arrived: usize,
 }
 
 impl Status {
@@ -86,6 +115,20 @@ impl Status {
         let destroy = keys_to_destroy
             .first()
             .map(|first| format!("marram-casework destroy-epoch {first}"));
+        let alarms = casebook.open_alarms()?;
+        let acknowledge = (!alarms.is_empty()).then(|| "marram-casework alarms".to_owned());
+        let last_board = casebook.last_board()?;
+        let cadence = match epoch {
+            Some(epoch) => newest_manifest(unlocked, epoch)?.map(|manifest| manifest.board.cadence_days),
+            None => None,
+        };
+        let next_board = last_board.zip(cadence).map(|(last, cadence)| last.plus(cadence));
+        let board = next_board
+            .filter(|next| *next <= today)
+            .map(|_| "marram-casework board --out OUTBOX".to_owned());
+        let canaries = casebook.canaries()?;
+        let orders = casebook.own_orders()?;
+        let under_way = |order: &&OwnOrder| !order.accepted && order.expires >= today;
         Ok(Self {
             organization: charter.name.clone(),
             charter_version: charter.version,
@@ -104,9 +147,17 @@ impl Status {
             reports: casebook.count_reports()?.0,
             attachments,
             attachment_bytes,
-            leaves: casebook.count_outcomes(None)?,
-            forked_leaves: casebook.count_forked()?,
-            due: renew.into_iter().chain(destroy).collect(),
+            log: Log::of(casebook)?,
+            leaves: casebook.classes()?,
+            canaries: Canaries {
+                sent: canaries.len(),
+                arrived: canaries.iter().filter(|canary| canary.arrived).count(),
+            },
+            orders_under_way: orders.iter().filter(under_way).count(),
+            last_board,
+            next_board,
+            due: [acknowledge, board, renew, destroy].into_iter().flatten().collect(),
+            alarms,
         })
     }
 
@@ -139,14 +190,29 @@ impl Status {
             "attachments",
             format!("{} ({})", self.attachments, show::size(self.attachment_bytes)),
         );
-        for (outcome, count) in &self.leaves {
-            out.field(&format!("leaves, {}", outcome.label()), count);
+        out.heading("Log");
+        self.log.print(out);
+        log::print_classes(&self.leaves, out);
+        let Canaries { sent, arrived } = self.canaries;
+        if sent > 0 {
+            out.field("canaries", format!("{arrived} of {sent} arrived"));
         }
-        if self.forked_leaves > 0 {
+        if self.orders_under_way > 0 {
+            out.field("orders under way", self.orders_under_way);
+        }
+        out.heading("Board");
+        match (self.last_board, self.next_board) {
+            (Some(last), Some(next)) => out.field("made", format!("on {last}; the next is due on {next}")),
+            (Some(last), None) => out.field(
+                "made",
+                format!("on {last}; no manifest of this week says when the next is due"),
+            ),
+            (None, _) => out.field("made", "never on this computer"),
+        }
+        if !self.alarms.is_empty() {
             out.warning(format!(
-                "forked: {} leaves were shown in places where others were seen. The server, or a courier, shows \
-                 different people different logs; tell the other caseworkers",
-                self.forked_leaves
+                "alarms that nobody has acknowledged: {}",
+                alarm::counted(&self.alarms)
             ));
         }
         self.warn(out);
@@ -196,10 +262,15 @@ fn print_digits(name: &str, digits: &Digits, out: &Output) {
     }
 }
 
+fn newest_manifest(unlocked: &Unlocked, epoch: Epoch) -> anyhow::Result<Option<Manifest>> {
+    let chain = unlocked.casebook.charter()?;
+    Ok(unlocked.casebook.manifests_of(epoch, &chain)?.into_iter().next())
+}
+
 /// Whether this epoch's newest manifest has a slot of mine; none if no manifest is known.
 fn slot(unlocked: &Unlocked, epoch: Epoch) -> anyhow::Result<Option<bool>> {
     let chain = unlocked.casebook.charter()?;
-    let Some(manifest) = unlocked.casebook.manifests_of(epoch, &chain)?.into_iter().next() else {
+    let Some(manifest) = newest_manifest(unlocked, epoch)? else {
         return Ok(None);
     };
     let enrolments = unlocked.casebook.enrolments(chain.instance())?;

@@ -13,9 +13,10 @@ use marram_terminal::{
     output::Output,
 };
 
-use crate::{memory::Memory, spool::Spool};
+use crate::{memory::Memory, orders::Accepted, spool::Spool};
 
 /// What goes into a bundle, beside the charter.
+#[derive(Debug)]
 pub(crate) struct Bundle {
     /// Index in the log of the first leaf.
     pub(crate) start: u64,
@@ -23,6 +24,10 @@ pub(crate) struct Bundle {
     pub(crate) leaves: Vec<Leaf>,
     /// The epoch from which on the manifests go in.
     pub(crate) from: Epoch,
+    /// Orders that the server has accepted.
+    pub(crate) orders: Vec<Accepted>,
+    /// Receipts of canaries, by name.
+    pub(crate) canaries: Vec<(String, Vec<u8>)>,
     /// The reports, which lie in the spool.
     pub(crate) reports: Vec<Leaf>,
 }
@@ -37,9 +42,18 @@ impl Bundle {
         };
         let mut writer = BundleWriter::new(BufWriter::new(file));
         writer.charter(chain.to_json().as_bytes())?;
+        if let Some(checkpoint) = &memory.checkpoint {
+            writer.checkpoint(&checkpoint.to_bytes())?;
+        }
         writer.leaves(chain.instance(), self.start, &self.leaves)?;
         for manifest in memory.manifests_from(self.from) {
             writer.manifest(manifest.epoch, manifest.version, &manifest.to_bytes())?;
+        }
+        for Accepted { index, order } in &self.orders {
+            writer.order(*index, &order.to_bytes())?;
+        }
+        for (name, receipt) in &self.canaries {
+            writer.canary(name, receipt)?;
         }
         let sizes = self.reports.iter().map(Leaf::size);
         let progress = out.bytes("writing the bundle", sizes.fold(0, u64::saturating_add));

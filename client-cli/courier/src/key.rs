@@ -42,18 +42,24 @@ pub(crate) fn print(out: &Output, home: &HomeArgs) -> Result<()> {
 
 /// The key in this home.
 pub(crate) fn load(home: &Home) -> Result<SigningKey> {
+    load_if_any(home)?.ok_or_else(|| {
+        fail(
+            "this courier has no key yet",
+            "run marram-courier key, and give the line it prints to a keyholder",
+        )
+    })
+}
+
+/// The key in this home, if one was made.
+pub(crate) fn load_if_any(home: &Home) -> Result<Option<SigningKey>> {
     let path = home.file(FILE);
     let text = match files::read_bounded(&path, 1_000) {
         Ok(text) => Zeroizing::new(text),
-        Err(FileError::Missing { .. }) => {
-            return Err(fail(
-                "this courier has no key yet",
-                "run marram-courier key, and give the line it prints to a keyholder",
-            ));
-        }
+        Err(FileError::Missing { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     parse(&text)
+        .map(Some)
         .with_context(|| format!("{} is not a courier key", path.display()))
         .hint("restore it from a copy, or move it away, run marram-courier key and give a keyholder the new one")
 }

@@ -5,7 +5,12 @@
 //! state.json                        link, position in the log, day of the last bundle, reports the server did not give
 //! charter.json                      the charter chain as last seen
 //! manifests/<epoch>-<version>       every manifest ever seen
-//! leaves                            every leaf ever seen, 41 bytes each
+//! leaves                            every leaf that a checkpoint has proven, 41 bytes each
+//! checkpoint                        the last one: of exactly these leaves
+//! orders                            `<id> <digest>` of every order that the server has listed
+//! canaries/<name>, carried/<name>   receipts of canaries, see [`crate::canary`]
+//! evidence/                         see [`crate::evidence`]
+//! watch.json                        see [`crate::watch`]
 //! spool/<digest>.age, ….part        ciphertext of a bundle that is not finished yet
 //! ```
 //!
@@ -20,9 +25,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     charter::{self, CharterChain, UntrustedCharterChain},
+    checkpoint::{Checkpoint, UntrustedCheckpoint},
     day::{Day, Epoch},
     digest::Digest,
     fingerprint::Link,
+    key::PublicKey,
     leaf::Leaf,
     manifest::{Manifest, UntrustedManifest},
     note,
@@ -30,17 +37,23 @@ use marram_crypto::{
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{self, Existing, FileError},
-    home::{Home, HomeArgs},
+    home::{Home, HomeArgs, HomeError},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::{alarm::Alarm, orders};
 
 const STATE: &str = "state.json";
 const CHARTER: &str = "charter.json";
 const LEAVES: &str = "leaves";
+const CHECKPOINT: &str = "checkpoint";
+const ORDERS: &str = "orders";
 const MANIFESTS: &str = "manifests";
 const SPOOL: &str = "spool";
 /// 10 million leaves.
 const MAX_LEAVES_LEN: u64 = 410_000_000;
+/// 100,000 orders, of which each has a line of 98 bytes.
+const MAX_ORDERS_LEN: u64 = 16 * 1024 * 1024;
 /// Several times what [`MAX_MISSING`] digests need, so that whatever was written can be read.
 const MAX_STATE_LEN: u64 = 64 * 1024 * 1024;
 /// Most reports that are asked for again each time: a log of a million leaves without reports must not fill the home.
@@ -54,6 +67,8 @@ pub(crate) struct Memory {
     pub(crate) chain: Option<CharterChain>,
     manifests: BTreeMap<(Epoch, u32), Manifest>,
     pub(crate) leaves: Vec<Leaf>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) orders: Vec<orders::Known>,
 }
 
 /// `state.json`
@@ -68,6 +83,18 @@ pub(crate) struct State {
     pub(crate) last_bundle: Option<Day>,
     /// Reports of the log that the server did not give when asked; asked for again each time. At most [`MAX_MISSING`].
     pub(crate) missing: BTreeSet<Digest>,
+    /// Orders from this index on are in no finished bundle yet.
+    #[serde(default)]
+    pub(crate) order_position: usize,
+    /// Ids of orders that the server said it took and that it has not listed since.
+    #[serde(default)]
+    pub(crate) taken: BTreeSet<String>,
+    /// The day and number of the last canary, so that no two have one name.
+    #[serde(default)]
+    pub(crate) canary: Option<(Day, u32)>,
+    /// Names of canaries that got no receipt; the newest only.
+    #[serde(default)]
+    pub(crate) lost_canaries: Vec<String>,
 }
 
 impl State {
@@ -104,6 +131,17 @@ pub(crate) enum MemoryError {
 }
 
 impl MemoryError {
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm {
+            kind: match self {
+                Self::Equivocation { .. } => "manifest-equivocation",
+                Self::Rollback { .. } => "manifest-rollback",
+            },
+            what: self.to_string(),
+            next: Self::NEXT,
+        }
+    }
+
     pub(crate) const NEXT: &str = "nothing of it was taken over. Tell the keyholders at once: the server shows different \
          people different keys, or old ones. Keep this home folder: it is the proof";
 }
@@ -111,34 +149,54 @@ impl MemoryError {
 impl Memory {
     /// Opens the home, and reads what is remembered there.
     pub(crate) fn open(home: &HomeArgs) -> Result<Self> {
-        let home = home
-            .open("courier")
-            .hint("run marram-courier key first; it makes the home folder (or name yours with --home DIR)")?;
-        let damaged = |name: &str| format!("{} is damaged", home.file(name).display());
+        let home = match home.open("courier") {
+            Err(error @ HomeError::Missing { .. }) => Err(error).hint(
+                "run marram-courier key first: it makes this folder. If the courier's folder is elsewhere, name it with \
+                 --home FOLDER",
+            )?,
+            home => home?,
+        };
         let state: State = match read(&home, STATE, MAX_STATE_LEN)? {
-            Some(json) => serde_json::from_slice(&json).with_context(|| damaged(STATE))?,
+            Some(json) => damaged(&home, STATE, serde_json::from_slice(&json))?,
             None => State::default(),
         };
         let mut memory = Self {
             chain: None,
             manifests: BTreeMap::new(),
             leaves: Vec::new(),
+            checkpoint: None,
+            orders: Vec::new(),
             state,
             home,
         };
-        let damaged = |name: &str| format!("{} is damaged", memory.home.file(name).display());
         if let (Some(json), Some(link)) = (
             read(&memory.home, CHARTER, charter::MAX_CHAIN_LEN as u64)?,
             memory.link()?,
         ) {
             let chain = UntrustedCharterChain::parse(&json).and_then(|chain| chain.verify(link.fingerprint()));
-            memory.chain = Some(chain.with_context(|| damaged(CHARTER))?);
+            memory.chain = Some(damaged(&memory.home, CHARTER, chain)?);
         }
         if let Some(bytes) = read(&memory.home, LEAVES, MAX_LEAVES_LEN)? {
             let leaves = bytes.chunks(Leaf::LEN).map(Leaf::from_bytes).collect::<Result<_, _>>();
-            memory.leaves = leaves.with_context(|| damaged(LEAVES))?;
+            memory.leaves = damaged(&memory.home, LEAVES, leaves)?;
+        }
+        if let Some(text) = read(&memory.home, ORDERS, MAX_ORDERS_LEN)? {
+            let orders = String::from_utf8_lossy(&text)
+                .lines()
+                .map(str::parse)
+                .collect::<Result<_, _>>();
+            memory.orders = damaged(&memory.home, ORDERS, orders.map_err(anyhow::Error::msg))?;
         }
         memory.read_manifests()?;
+        if let (Some(note), Some(chain)) = (read(&memory.home, CHECKPOINT, note::MAX_LEN as u64)?, &memory.chain) {
+            let checkpoint = damaged(&memory.home, CHECKPOINT, UntrustedCheckpoint::parse(&note))?;
+            let keys: Vec<PublicKey> = memory.log_key(checkpoint.claimed_day()).into_iter().collect();
+            // One whose key the keyholders have replaced since is as if it were not there; so is one of other leaves, after
+            // a power cut between the two files.
+            memory.checkpoint = checkpoint.verify(chain.instance(), &keys).ok();
+            let size = memory.leaves.len() as u64;
+            memory.checkpoint = memory.checkpoint.filter(|checkpoint| checkpoint.head().size == size);
+        }
         Ok(memory)
     }
 
@@ -155,7 +213,8 @@ impl Memory {
                 .path();
             let bytes = files::read_bounded(&path, note::MAX_LEN as u64)?;
             let manifest = UntrustedManifest::parse(&bytes).and_then(|manifest| manifest.verify_for_opening(chain));
-            let manifest = manifest.with_context(|| format!("{} is damaged", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let manifest = damaged(&self.home, &format!("{MANIFESTS}/{name}"), manifest)?;
             self.manifests.insert((manifest.epoch, manifest.version), manifest);
         }
         Ok(())
@@ -163,7 +222,7 @@ impl Memory {
 
     fn link(&self) -> Result<Option<Link>> {
         let link = self.state.link.as_deref().map(Link::parse).transpose();
-        link.with_context(|| format!("{} is damaged: its link", self.home.file(STATE).display()))
+        damaged(&self.home, STATE, link)
     }
 
     /// The link to use: the one given, else the one remembered.
@@ -186,7 +245,7 @@ impl Memory {
                         seen.newest().name,
                         seen.instance()
                     ),
-                    "use another home folder for each organization: --home DIR",
+                    "use another home folder for each organization: --home FOLDER",
                 ));
             }
             chain.extends(seen).hint(
@@ -277,6 +336,27 @@ impl Memory {
         self.manifests.range((from, 0)..).map(|(_, manifest)| manifest)
     }
 
+    /// Leaves of reports that the server did not give when asked.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Leaf> {
+        self.leaves
+            .iter()
+            .filter(|leaf| self.state.missing.contains(&leaf.digest))
+    }
+
+    /// The log key that the newest manifest of a day names.
+    pub(crate) fn log_key(&self, day: Day) -> Option<PublicKey> {
+        let epoch = Epoch::of(day)?;
+        let mut versions = self.manifests.range((epoch, 0)..=(epoch, u32::MAX));
+        versions.next_back().map(|(_, manifest)| manifest.log)
+    }
+
+    /// Every version seen of the manifest of an epoch.
+    pub(crate) fn manifests_of(&self, epoch: Epoch) -> impl Iterator<Item = &Manifest> {
+        self.manifests
+            .range((epoch, 0)..=(epoch, u32::MAX))
+            .map(|(_, manifest)| manifest)
+    }
+
     /// The largest sealed report that a manifest of this epoch allows; none if no manifest of it was seen.
     pub(crate) fn limit(&self, epoch: Epoch) -> Option<u64> {
         self.manifests
@@ -300,9 +380,26 @@ impl Memory {
         self.write(STATE, &serde_json::to_vec_pretty(&self.state)?)
     }
 
-    pub(crate) fn save_leaves(&self) -> Result<()> {
-        let bytes: Vec<u8> = self.leaves.iter().flat_map(Leaf::to_bytes).collect();
-        self.write(LEAVES, &bytes)
+    /// Takes over what a checkpoint proves.
+    pub(crate) fn accept_log(&mut self, new: &[Leaf], checkpoint: Checkpoint) -> Result<()> {
+        if !new.is_empty() {
+            self.leaves.extend(new);
+            let bytes: Vec<u8> = self.leaves.iter().flat_map(Leaf::to_bytes).collect();
+            self.write(LEAVES, &bytes)?;
+        }
+        self.write(CHECKPOINT, &checkpoint.to_bytes())?;
+        self.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
+    /// Takes over orders that the server lists.
+    pub(crate) fn accept_orders(&mut self, new: &[orders::Known]) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.orders.extend(new);
+        let lines: Vec<String> = self.orders.iter().map(ToString::to_string).collect();
+        self.write(ORDERS, lines.join("\n").as_bytes())
     }
 
     /// The folder of ciphertexts on their way.
@@ -310,13 +407,14 @@ impl Memory {
         self.folder(SPOOL)
     }
 
-    fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// A folder in the home.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.home.file(name);
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(path)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         Ok(files::atomic_write(
             &self.home.file(name),
             bytes,
@@ -332,6 +430,20 @@ fn read(home: &Home, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         Err(FileError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A file of the home that is not what was written there.
+fn damaged<T, E>(home: &Home, name: &str, read: Result<T, E>) -> Result<T>
+where
+    Result<T, E>: anyhow::Context<T, E>,
+{
+    let path = home.file(name);
+    read.with_context(|| format!("{} is damaged", path.display())).hint(format!(
+        "check the disk, and restore this courier's folder from a backup. Without one: move {} out of the folder, then \
+         pull --link LINK --all and publish what was published before; what the server showed up to now is no longer \
+         compared, so tell the keyholders",
+        path.display()
+    ))
 }
 
 fn shown(version: Option<u32>) -> String {
@@ -355,7 +467,7 @@ mod tests {
             link: Some("x".repeat(128 * 1024)),
             position: usize::MAX,
             last_bundle: Some(Day::from_number(20_700).unwrap()),
-            missing: BTreeSet::new(),
+            ..State::default()
         };
         assert_eq!(state.remember_missing(&digests(0..10)), 0);
         assert_eq!(state.remember_missing(&digests(5..MAX_MISSING + 12)), 7);

@@ -1,4 +1,4 @@
-//! `marram-courier publish`: puts what the keyholders have signed on the server.
+//! `marram-courier publish`: puts on the server what the keyholders and the caseworkers have signed.
 //!
 //! The authority is in the signatures. They are checked here first, so that a mistake is explained where somebody can
 //! do something about it.
@@ -14,7 +14,7 @@ use marram_crypto::{
 };
 use marram_online::{clock::today, error::OnlineError};
 use marram_terminal::{
-    error::{ResultExt as _, fail},
+    error::{ResultExt as _, fail, next_step},
     files,
     home::HomeArgs,
     output::Output,
@@ -23,6 +23,7 @@ use marram_terminal::{
 use crate::{
     PublishArgs,
     memory::{Memory, MemoryError},
+    outbox,
     server::Server,
     status,
 };
@@ -32,7 +33,9 @@ pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Resu
     drop(home.create("courier")?);
     let mut memory = Memory::open(home)?;
     let link = memory.link_or(args.link.as_ref())?;
-    let (charter, notes) = read(&args.files)?;
+    let paths = outbox::expand(&args.files)?;
+    let (orders, signed) = paths.into_iter().partition::<Vec<_>, _>(|path| outbox::is_order(path));
+    let (charter, notes) = read(&signed)?;
     let today = today();
 
     // Everything is checked before anything is sent.
@@ -45,7 +48,7 @@ pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Resu
         }
         None => memory.chain.clone().ok_or_else(|| {
             fail(
-                "this courier knows no charter yet, so it cannot check a manifest",
+                "this courier knows no charter yet, so it cannot check what you publish",
                 "name charter.json as well, or run marram-courier pull first",
             )
         })?,
@@ -60,6 +63,7 @@ pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Resu
         to_send.push((path.clone(), "/v1/manifest", "text/plain", manifest.to_bytes()));
     }
 
+    let orders = outbox::read(&orders, chain.instance(), today);
     let server = Server::new(out, &link, &args.online)?;
     let progress = out.count("publishing", to_send.len() as u64);
     for (path, route, content_type, bytes) in &to_send {
@@ -74,9 +78,19 @@ pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Resu
         memory.remember(manifest)?;
     }
     let published: Vec<_> = to_send.iter().map(|(path, ..)| path).collect();
-    out.json(&serde_json::json!({"published": published, "signed_until": memory.signed_until(today)}));
+    let posted = outbox::post(out, &mut memory, &server, orders)?;
+    out.json(&serde_json::json!({
+        "published": published,
+        "orders": posted.taken,
+        "refused": posted.refused.iter().map(|(path, error)| serde_json::json!({
+            "file": path,
+            "why": format!("{error:#}"),
+            "next": next_step(error),
+        })).collect::<Vec<_>>(),
+        "signed_until": memory.signed_until(today),
+    }));
     status::warn_about_closing(out, &memory, today);
-    Ok(())
+    posted.end()
 }
 
 type File = (PathBuf, Vec<u8>);
@@ -103,16 +117,26 @@ fn verify_charter(path: &Path, json: &[u8], pinned: Digest) -> Result<CharterCha
     UntrustedCharterChain::parse(json)
         .and_then(|chain| chain.verify(pinned))
         .with_context(|| format!("{} is not to be published", path.display()))
+        .hint(
+            "nothing was sent. Get charter.json from a keyholder again, and compare the link with the organization's own",
+        )
 }
 
 fn verify_manifest(memory: &Memory, chain: &CharterChain, today: Day, path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let wrong = || format!("{} is not to be published", path.display());
     let manifest = UntrustedManifest::parse(bytes)
         .and_then(|manifest| manifest.verify(chain))
-        .with_context(wrong)?;
+        .with_context(wrong)
+        .hint(
+            "nothing was sent. Name the *.manifest files of a folder that enough keyholders have signed; if this is one, \
+             copy it from them again",
+        )?;
     memory.check(&manifest).hint(MemoryError::NEXT).with_context(wrong)?;
     let seen = memory.highest(manifest.epoch).unwrap_or(0);
-    manifest.check_not_older_than(seen).with_context(wrong)?;
+    manifest
+        .check_not_older_than(seen)
+        .with_context(wrong)
+        .hint("leave it out: a newer version is known here already. Nothing was sent")?;
     if today >= manifest.epoch.closes() {
         return Err(fail(
             format!("{} closed on {}", path.display(), manifest.epoch.closes()),

@@ -3,18 +3,15 @@
 //! The position in the log moves on only when the bundle is whole and has its name. Whatever breaks before that, the
 //! next run finds what came so far in the spool and goes on from there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Display,
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use marram_crypto::{
     charter::CharterChain,
+    checkpoint::UntrustedCheckpoint,
     day::{Day, Epoch},
     digest::Digest,
+    instance::InstanceId,
     leaf::Leaf,
     manifest,
 };
@@ -22,29 +19,21 @@ use marram_online::clock::today;
 use marram_terminal::{
     error::{ResultExt as _, fail},
     home::HomeArgs,
-    output::{CODE, Output},
-    text,
+    output::Output,
 };
 
 use crate::{
     PullArgs,
+    alarm::Alarm,
     bundle::Bundle,
-    key, log,
-    log::LogError,
-    memory::{MAX_MISSING, Memory, MemoryError},
+    canary, evidence, key,
+    log::{self, LogFault},
+    memory::{Memory, MemoryError},
+    orders::{self, Accepted, OrderFault},
     server::{Server, Signer},
     spool::{Fetched, Spool},
-    status,
+    summary::{Brought, LeftOut, warn_of_each},
 };
-
-/// What was left out of a bundle.
-#[derive(Default)]
-struct LeftOut {
-    gone: BTreeSet<Digest>,
-    damaged: BTreeSet<Digest>,
-    /// How many of them will not be asked for again.
-    forgotten: usize,
-}
 
 /// What was wrong with the server's list of manifests; none of it was taken over.
 struct Refused {
@@ -54,12 +43,9 @@ struct Refused {
     contradictions: Vec<MemoryError>,
 }
 
-/// Most of a kind that are named one by one: a hostile server can make up any number.
-const NAMED: usize = 20;
-
 /// `marram-courier pull`
 pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()> {
-    refuse_to_overwrite(&args.out)?;
+    check_place(&args.out)?;
     let mut memory = Memory::open(home)?;
     let key = key::load(&memory.home)?;
     let link = memory.link_or(args.link.as_ref())?;
@@ -72,20 +58,45 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
         key: &key,
         instance: chain.instance(),
     };
-    follow_log(&mut memory, &server, signer, args.all)?;
+    // First the checkpoint: what comes in the meantime is for the next pull.
+    let shown = server.checkpoint(signer)?;
+    let checkpoint = shown
+        .clone()
+        .and_then(|note| UntrustedCheckpoint::parse(&note).map_err(|error| error.to_string()));
+    let size = checkpoint.as_ref().ok().map(UntrustedCheckpoint::claimed_size);
+    let listed = log::list(&memory.leaves, size, args.all, |from| server.leaves(signer, from))?;
+    let position = if args.all { 0 } else { memory.state.order_position };
+    let orders = list_orders(&memory, &server, signer, position, args.all)?;
 
-    let start = if args.all { 0 } else { memory.state.position };
-    let leaves = memory.leaves[start.min(memory.leaves.len())..].to_vec();
-    let wanted = wanted(&memory, &leaves, today);
-    let from = first_epoch(wanted.values().chain(&leaves), today);
+    let start = if args.all { 0 } else { memory.state.position }.min(memory.leaves.len());
+    let shown_leaves = listed.new.iter().chain(&listed.other);
+    let leaves: Vec<Leaf> = memory.leaves[start..].iter().chain(shown_leaves).copied().collect();
+    let from = first_epoch(&memory, &leaves, orders.epochs(), today);
     let refused = follow_manifests(out, &mut memory, &server, signer, &chain, from, today)?;
 
+    let mut alarms = follow_log(
+        &mut memory,
+        &listed,
+        checkpoint,
+        &shown.unwrap_or_default(),
+        chain.instance(),
+        today,
+    )?;
+    let accepted = follow_orders(&mut memory, orders, chain.instance(), &mut alarms)?;
+    let canaries = canary::receipts(&memory, args.all)?;
+    alarms.extend(canary::missing(&memory, &canaries, today));
+    alarms.extend(refused.contradictions.iter().map(MemoryError::alarm));
+    warn_of_each(out, alarms.iter().map(|alarm| &alarm.what), "more alarms");
+
+    let wanted = wanted(&memory, &leaves, today);
     let spool = Spool::new(memory.spool()?);
     let mut left_out = fetch(out, &memory, &server, signer, &spool, &wanted)?;
     let bundle = Bundle {
         start: start as u64,
-        leaves,
+        leaves: memory.leaves[start..].to_vec(),
         from,
+        orders: accepted,
+        canaries,
         reports: wanted
             .into_values()
             .filter(|leaf| !left_out.has(&leaf.digest))
@@ -94,46 +105,106 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
     let size = bundle.write(out, &memory, &spool, &args.out)?;
 
     memory.state.position = memory.leaves.len();
+    memory.state.order_position = memory.orders.len();
     memory.state.last_bundle = Some(today);
     left_out.forgotten = memory.state.remember_missing(&(&left_out.gone | &left_out.damaged));
     memory.save_state()?;
+    canary::carried(&memory)?;
     spool.empty()?;
-    report(out, &memory, &args.out, &bundle, size, &left_out, &refused);
-    alarm(refused.contradictions)
-}
-
-/// The end of a pull that has brought what there is, from a server that contradicts itself.
-fn alarm(contradictions: Vec<MemoryError>) -> Result<()> {
-    match contradictions.into_iter().next() {
-        Some(first) => Err(first)
-            .context("the bundle is whole, but the server's manifests contradict what it showed before")
-            .hint(MemoryError::NEXT),
+    let brought = Brought {
+        path: &args.out,
+        bundle: &bundle,
+        size,
+        left_out: &left_out,
+        refused_manifests: refused.foreign,
+        alarms: &alarms,
+    };
+    brought.report(out, &memory);
+    match alarms.into_iter().next() {
+        Some(first) => Err(first.into_error("the bundle is whole")),
         None => Ok(()),
     }
 }
 
-fn refuse_to_overwrite(path: &Path) -> Result<()> {
+fn list_orders(
+    memory: &Memory,
+    server: &Server<'_>,
+    signer: Signer<'_>,
+    position: usize,
+    all: bool,
+) -> Result<orders::Listed> {
+    let mut none = None;
+    let page = |from| {
+        Ok(server.orders(signer, from)?.unwrap_or_else(|why| {
+            none = Some(why);
+            Vec::new()
+        }))
+    };
+    let mut listed = orders::list(&memory.orders, position, all, page)?;
+    if let Some(why) = none {
+        listed.faults = vec![OrderFault::NoList(why)];
+    }
+    Ok(listed)
+}
+
+/// Takes over what a checkpoint proves; what contradicts the memory is named, and kept as evidence.
+fn follow_log(
+    memory: &mut Memory,
+    listed: &log::Listed,
+    checkpoint: Result<UntrustedCheckpoint, String>,
+    shown: &[u8],
+    instance: InstanceId,
+    today: Day,
+) -> Result<Vec<Alarm>> {
+    let judged = log::judge(
+        &memory.leaves,
+        memory.checkpoint.as_ref(),
+        listed,
+        checkpoint,
+        instance,
+        |day| memory.log_key(day),
+        today,
+    );
+    let alarms: Vec<Alarm> = judged.faults.iter().map(LogFault::alarm).collect();
+    evidence::keep(memory, &alarms, shown, today)?;
+    if let Some(checkpoint) = judged.proven {
+        memory.accept_log(&listed.new, checkpoint)?;
+    }
+    Ok(alarms)
+}
+
+/// The orders for the bundle. One that nobody signed goes there too: the caseworkers judge.
+fn follow_orders(
+    memory: &mut Memory,
+    mut listed: orders::Listed,
+    instance: InstanceId,
+    alarms: &mut Vec<Alarm>,
+) -> Result<Vec<Accepted>> {
+    let contradicts = !listed.faults.is_empty();
+    listed.check_signatures(instance, |epoch| memory.manifests_of(epoch));
+    listed.check_taken(&memory.orders, &mut memory.state.taken);
+    alarms.extend(listed.faults.iter().map(OrderFault::alarm));
+    if !contradicts {
+        memory.accept_orders(&listed.new)?;
+    }
+    Ok(listed.accepted)
+}
+
+/// Before anything is fetched for it.
+fn check_place(path: &Path) -> Result<()> {
     if fs::symlink_metadata(path).is_ok() {
         return Err(fail(
             format!("{} is already there", path.display()),
             "name another file with --out: a bundle that was not carried in yet must not be lost",
         ));
     }
-    Ok(())
-}
-
-fn follow_log(memory: &mut Memory, server: &Server<'_>, signer: Signer<'_>, all: bool) -> Result<()> {
-    let mut leaves = std::mem::take(&mut memory.leaves);
-    let extended = log::extend(&mut leaves, all, |from| server.leaves(signer, from));
-    if let Err(error) = extended {
-        let next = error.downcast_ref::<LogError>().map(LogError::next_step);
-        return match next {
-            Some(next) => Err(error).hint(next),
-            None => Err(error),
-        };
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(fail(
+            format!("there is no folder {} for the bundle", folder.display()),
+            "check --out, and that the stick is plugged in; nothing was fetched",
+        )),
+        _ => Ok(()),
     }
-    memory.leaves = leaves;
-    memory.save_leaves()
 }
 
 /// One bad manifest does not keep the reports from the caseworkers: it is named, and left out.
@@ -168,22 +239,10 @@ fn follow_manifests(
         out.warning("those manifests were left out. Tell the keyholders and the operator of the server");
     }
     let contradictions = memory.accept_manifests(from, today, verified)?;
-    warn_of_each(out, &contradictions, "more contradictions among the manifests");
     Ok(Refused {
         foreign: foreign.len(),
         contradictions,
     })
-}
-
-fn warn_of_each<T: Display>(out: &Output, what: impl IntoIterator<Item = T>, others: &str) {
-    let mut what = what.into_iter();
-    for named in what.by_ref().take(NAMED) {
-        out.warning(text::visible_lines(&named.to_string()));
-    }
-    let rest = what.count();
-    if rest > 0 {
-        out.warning(format!("and {rest} {others}"));
-    }
 }
 
 /// The reports to fetch: those of the new leaves, and those that the server did not give before and may still have.
@@ -195,23 +254,22 @@ fn wanted(memory: &Memory, leaves: &[Leaf], today: Day) -> BTreeMap<Digest, Leaf
         let retention = manifests.map(|manifest| manifest.retention_days).max();
         retention.is_some_and(|days| today.days_since(leaf.day) > days)
     };
-    let missed = memory
-        .leaves
-        .iter()
-        .filter(|leaf| memory.state.missing.contains(&leaf.digest));
-    missed
+    memory
+        .missing()
         .filter(|leaf| !expired(leaf))
         .chain(leaves)
         .map(|leaf| (leaf.digest, *leaf))
         .collect()
 }
 
-/// The first epoch whose manifests a bundle needs; at the latest last week's, whose reports still come in.
-fn first_epoch<'a>(leaves: impl Iterator<Item = &'a Leaf>, today: Day) -> Epoch {
+/// The first epoch whose manifests a bundle needs: those of its leaves, of reports that were not given before, and of
+/// orders; at the latest last week's, whose reports still come in.
+fn first_epoch(memory: &Memory, leaves: &[Leaf], orders: impl Iterator<Item = Epoch>, today: Day) -> Epoch {
     let last_week = Epoch::of(today.minus(Epoch::DAYS)).or_else(|| Epoch::from_number(0));
     let last_week = last_week.unwrap_or(Epoch::MAX);
+    let leaves = memory.missing().chain(leaves).map(|leaf| leaf.epoch);
     leaves
-        .map(|leaf| leaf.epoch)
+        .chain(orders)
         .min()
         .map_or(last_week, |first| first.min(last_week))
 }
@@ -243,94 +301,11 @@ fn fetch(
         };
         match fetched.hint("what came so far is kept: run the same command again to go on")? {
             Fetched::Here => {}
+            Fetched::Destroyed => drop(left_out.destroyed.insert(leaf.digest)),
             Fetched::Gone => drop(left_out.gone.insert(leaf.digest)),
             Fetched::Damaged => drop(left_out.damaged.insert(leaf.digest)),
         }
     }
     progress.finish();
     Ok(left_out)
-}
-
-fn report(
-    out: &Output,
-    memory: &Memory,
-    path: &Path,
-    bundle: &Bundle,
-    size: u64,
-    left_out: &LeftOut,
-    refused: &Refused,
-) {
-    let today = today();
-    let reports = bundle.reports.len();
-    let name = path.display();
-    out.line(match (bundle.leaves.len(), reports) {
-        (0, 0) => format!("Nothing new. {name} holds the charter and the manifests only."),
-        (new, 1) => format!(
-            "{name}: 1 sealed report ({new} new in the log), {} in all",
-            human_size(size)
-        ),
-        (new, reports) => format!(
-            "{name}: {reports} sealed reports ({new} new in the log), {} in all",
-            human_size(size)
-        ),
-    });
-    let gone = left_out.gone.iter().map(|digest| {
-        format!("the server does not have report {digest} any more, though its log names it; it is not in the bundle")
-    });
-    warn_of_each(out, gone, "more reports that it does not have");
-    let damaged = left_out.damaged.iter().map(|digest| {
-        format!(
-            "what the server gives for report {digest} is not that report (its digest or size differs); it is not in \
-             the bundle"
-        )
-    });
-    warn_of_each(out, damaged, "more that are not the report that the log names");
-    if left_out.forgotten > 0 {
-        out.warning(format!(
-            "the log names more reports without giving them than this courier remembers ({MAX_MISSING}): {} of them are \
-             asked for again by pull --all only. No honest server does this: tell the keyholders and the operator",
-            left_out.forgotten
-        ));
-    }
-    if !left_out.gone.is_empty() || !left_out.damaged.is_empty() {
-        out.note(
-            "The caseworkers' program will say whether that is as it should be (an expired or deleted report) or an \
-             alarm. The next pull asks for them again.",
-        );
-    }
-    out.json(&serde_json::json!({
-        "bundle": path,
-        "size_bytes": size,
-        "new_leaves": bundle.leaves.len(),
-        "reports": reports,
-        "position": memory.state.position,
-        "gone": left_out.gone,
-        "damaged": left_out.damaged,
-        "forgotten": left_out.forgotten,
-        "refused_manifests": refused.foreign,
-        "contradictions": refused.contradictions.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "signed_until": memory.signed_until(today),
-    }));
-    status::warn_about_closing(out, memory, today);
-    if bundle.leaves.is_empty() && reports == 0 {
-        return;
-    }
-    out.note(format!(
-        "next: carry it to the offline computers, and there: {CODE}marram-casework import {}{CODE:#}",
-        path.file_name().unwrap_or_default().to_string_lossy()
-    ));
-}
-
-impl LeftOut {
-    fn has(&self, digest: &Digest) -> bool {
-        self.gone.contains(digest) || self.damaged.contains(digest)
-    }
-}
-
-fn human_size(bytes: u64) -> String {
-    if bytes < 1 << 20 {
-        format!("{} KiB", bytes.div_ceil(1 << 10))
-    } else {
-        format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
-    }
 }

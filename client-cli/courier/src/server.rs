@@ -1,5 +1,7 @@
 //! The server as a courier sees it: every request signed, but those that anyone may make.
 
+use std::io::Cursor;
+
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     charter::{self, CharterChain, UntrustedCharterChain},
@@ -25,8 +27,15 @@ use marram_terminal::{error::ResultExt as _, output::Output};
 pub(crate) const LEAVES_PER_PAGE: usize = 10_000;
 /// Largest list of manifests in bytes: years of them.
 const MAX_MANIFESTS_LEN: u64 = 32 * 1024 * 1024;
+/// A checkpoint has far less than a kilobyte.
+const MAX_CHECKPOINT_LEN: u64 = 16 * 1024;
+/// A page of orders: 100 notes, of which each has 72,000 bytes at most.
+const MAX_ORDERS_LEN: u64 = 16 * 1024 * 1024;
 /// Most manifests in such a list.
 const MAX_MANIFESTS: usize = 10_000;
+
+const NONSENSE: &str = "nothing of it was used. Run this again; if it happens again, tell the operator: the server is broken, \
+    or something between it and this computer answers in its place";
 
 /// A server, and the key to read from it.
 pub(crate) struct Server<'a> {
@@ -64,7 +73,13 @@ impl<'a> Server<'a> {
             }
             answer => answer.map_err(OnlineError::explained)?,
         };
-        Ok(UntrustedCharterChain::parse(&json)?.verify(pinned)?)
+        UntrustedCharterChain::parse(&json)
+            .and_then(|chain| chain.verify(pinned))
+            .context("the server's charter cannot be trusted")
+            .hint(
+                "nothing of it was taken over. Compare the link with the organization's own; if it is right, tell the \
+                 keyholders and the operator: the server, or somebody in front of it, shows another organization",
+            )
     }
 
     /// A page of the log from index `from` on.
@@ -75,6 +90,7 @@ impl<'a> Server<'a> {
         leaves
             .collect::<Result<_, _>>()
             .with_context(|| format!("the server's answer to GET {path} is no list of leaves"))
+            .hint(NONSENSE)
     }
 
     /// Every manifest of the epochs from `from` on, each as the server shows it: one that is none does not hide the others.
@@ -88,9 +104,41 @@ impl<'a> Server<'a> {
         let notes: Vec<String> = serde_json::from_slice(&json)
             .ok()
             .filter(|notes: &Vec<String>| notes.len() <= MAX_MANIFESTS)
-            .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))?;
+            .with_context(|| format!("the server's answer to GET {path} is no list of manifests"))
+            .hint(NONSENSE)?;
         let manifests = notes.iter().map(|note| UntrustedManifest::parse(note.as_bytes()));
         Ok(manifests.collect())
+    }
+
+    /// A checkpoint of everything there is; why there is none, if the server says so itself.
+    pub(crate) fn checkpoint(&self, signer: Signer<'_>) -> Result<Result<Vec<u8>, String>> {
+        self.get_if_any(signer, "/v1/log/checkpoint", MAX_CHECKPOINT_LEN)
+    }
+
+    /// A page of the accepted orders from index `from` on; why there is none, if the server says so itself.
+    pub(crate) fn orders(&self, signer: Signer<'_>, from: u64) -> Result<Result<Vec<String>, String>> {
+        let path = format!("/v1/log/orders?from={from}");
+        let json = self.get_if_any(signer, &path, MAX_ORDERS_LEN)?;
+        Ok(json.and_then(|json| serde_json::from_slice(&json).map_err(|_| "its answer is no list".to_owned())))
+    }
+
+    /// Posts an order file.
+    pub(crate) fn post_order(&self, file: &[u8]) -> Result<(), OnlineError> {
+        let sent = self.retried(|| {
+            let body = Cursor::new(file.to_vec());
+            self.client
+                .post("/v1/orders", body, file.len() as u64, MAX_CHECKPOINT_LEN)
+        });
+        sent.map(drop)
+    }
+
+    /// A route that an older server does not have.
+    fn get_if_any(&self, signer: Signer<'_>, path: &str, limit: u64) -> Result<Result<Vec<u8>, String>> {
+        let answer = self.get(signer, path, limit);
+        match answer {
+            Err(error) if not_there(&error) => Ok(Err(format!("{error:#}"))),
+            answer => answer.map(Ok),
+        }
     }
 
     /// Begins to receive a ciphertext.
@@ -119,6 +167,13 @@ impl<'a> Server<'a> {
     fn retried<T>(&self, attempt: impl FnMut() -> Result<T, OnlineError>) -> Result<T, OnlineError> {
         retry(attempt, |error| self.out.note(format!("{error}; trying again")))
     }
+}
+
+fn not_there(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let online = cause.downcast_ref::<OnlineError>();
+        online.is_some_and(|online| online.status() == Some(404))
+    })
 }
 
 pub(crate) fn report_path(leaf: &Leaf) -> String {

@@ -30,6 +30,8 @@ pub(crate) struct Spool(PathBuf);
 pub(crate) enum Fetched {
     /// It lies in the spool, and its digest is right.
     Here,
+    /// The server says that it destroyed it, by an order or past its retention.
+    Destroyed,
     /// The server says that it does not have it.
     Gone,
     /// What the server gives under this digest is something else, twice.
@@ -93,6 +95,10 @@ impl Spool {
                         return Ok(Fetched::Damaged);
                     }
                     damaged = true;
+                }
+                Err(Failure::Online(error)) if error.problem() == Some("report-destroyed") => {
+                    remove(&self.part(leaf.digest))?;
+                    return Ok(Fetched::Destroyed);
                 }
                 Err(Failure::Online(error)) if matches!(error.status(), Some(404 | 410)) => return Ok(Fetched::Gone),
                 Err(Failure::Online(error)) if error.status() == Some(416) => remove(&self.part(leaf.digest))?,

@@ -1,4 +1,4 @@
-//! What every program's own test asks of its manual, with the program itself, groff and bash.
+//! What every program's own tests ask of its words, and of its manual with the program itself, groff and bash.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "it is called by tests")]
 
 use std::{
@@ -8,6 +8,42 @@ use std::{
     path::Path,
     process::{Command, Output},
 };
+
+/// Checks what a program says, word for word: the files `tests/words/*.trycmd` of the package at `package` (its
+/// `CARGO_MANIFEST_DIR`), which read like a terminal. The commands run in `folder`, which is their `HOME` too and stands
+/// as `[CWD]` in the files; `sh` is there for what
+/// needs a pipe, or one of `variables`. Only one call in a process: it changes the folder.
+///
+/// # Panics
+/// If a word is another, or there is no such file.
+pub fn words(program: &Path, package: &str, folder: &Path, variables: &[(&str, &str)]) {
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    std::env::set_current_dir(folder).expect("a folder");
+    let programs = program.parent().expect("a folder").display();
+    let cases = trycmd::TestCases::new();
+    cases
+        .register_bin(name, program)
+        .register_bin("sh", Path::new("/bin/sh"))
+        .env("PATH", format!("{programs}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env("HOME", folder.display().to_string())
+        .env("COLUMNS", "80");
+    // What is empty is not set, for everything that these mean something to.
+    for variable in [
+        "XDG_DATA_HOME",
+        "ALL_PROXY",
+        "all_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+    ] {
+        cases.env(variable, "");
+    }
+    for (name, value) in variables {
+        cases.env(*name, *value);
+    }
+    cases.case(format!("{package}/tests/words/*.trycmd")).run();
+}
 
 /// Checks what `program manual FOLDER` writes: the same each time, readable for everybody, a page for every command that
 /// `--help` names, no warning from groff (where it is installed), and completions that bash completes with.

@@ -232,7 +232,11 @@ impl Client {
         Err(OnlineError::Refused {
             host: self.host.clone(),
             what: what.to_owned(),
-            problem: Problem::parse(status.as_u16(), &content_type, &body.unwrap_or_default()),
+            problem: Box::new(Problem::parse(
+                status.as_u16(),
+                &content_type,
+                &body.unwrap_or_default(),
+            )),
         })
     }
 

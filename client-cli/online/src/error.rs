@@ -7,6 +7,8 @@ use crate::proxy::ProxyError;
 
 /// Longest text of a server's error that is shown, in columns.
 const SHOWN: usize = 300;
+/// How the `type` of the server's own problems begins.
+const NAMES: &str = "urn:marram:problem:";
 
 /// Why there is no answer, or none that may be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,7 @@ pub enum OnlineError {
         /// Method and path.
         what: String,
         /// What it says.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// More bytes than such an answer can have.
     #[error("the answer of {host} to {what} has more than {limit} bytes, the limit")]
@@ -93,8 +95,8 @@ pub enum OnlineError {
         /// What is wrong.
         why: String,
     },
-    /// Ctrl-C.
-    #[error(transparent)]
+    /// Ctrl-C. Not transparent: it must be found in the chain, for the exit status.
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
     /// What was to be sent could not be read.
     #[error("what was to be sent could not be read: {0}")]
@@ -106,6 +108,8 @@ pub enum OnlineError {
 pub struct Problem {
     /// The status code.
     pub status: u16,
+    /// Which one it is, without `urn:marram:problem:`; empty if the server gave none, or another kind.
+    pub name: String,
     /// A short name for it; empty if the server gave none.
     pub title: String,
     /// What is wrong in this case; empty if the server gave none.
@@ -130,6 +134,14 @@ impl OnlineError {
         }
     }
 
+    /// The name of the server's problem (protocol, section 17), if it gave one.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Refused { problem, .. } => Some(problem.name.as_str()).filter(|name| !name.is_empty()),
+            _ => None,
+        }
+    }
+
     /// What to do next.
     pub fn next_step(&self) -> Option<String> {
         Some(match self {
@@ -144,7 +156,10 @@ impl OnlineError {
             Self::NoConnection { proxy: Some(proxy), .. } => format!(
                 "check that the proxy at {proxy} is running (Tor needs a minute after starting), then run this again"
             ),
-            Self::NoConnection { .. } => "check that this computer is online, then run this again".into(),
+            Self::NoConnection { host, .. } => format!(
+                "check that this computer is online, then run this again. If other sites answer and {host} does not, its \
+                 server is down: tell the organization, or its operator"
+            ),
             Self::Certificate { .. } => {
                 "do not go on from this network: something between you and the server may be listening. Check this \
                  computer's date; then try another network, or Tor (--proxy)"
@@ -185,6 +200,8 @@ impl Problem {
     pub(crate) fn parse(status: u16, content_type: &str, body: &[u8]) -> Self {
         #[derive(Deserialize, Default)]
         struct Fields {
+            #[serde(default, rename = "type")]
+            name: String,
             #[serde(default)]
             title: String,
             #[serde(default)]
@@ -198,6 +215,7 @@ impl Problem {
         let shown = |text: &str| text::truncate(&text::visible(text), SHOWN);
         Self {
             status,
+            name: fields.name.strip_prefix(NAMES).map(shown).unwrap_or_default(),
             title: shown(&fields.title),
             detail: shown(&fields.detail),
         }

@@ -4,7 +4,7 @@
 //! the environment, no host name looked up by this computer when a proxy is to do it. Every answer is bounded in bytes
 //! and in time, and what a server says about an error is shown in words that a terminal cannot obey.
 //!
-//! Out of scope: what the answers mean. Nothing here is verified but lengths.
+//! Out of scope: what the answers mean. Nothing here is verified but lengths, and receipts ([`report`]).
 //!
 //! ```no_run
 //! use marram_crypto::fingerprint::Link;
@@ -25,6 +25,7 @@ pub mod client;
 pub mod clock;
 pub mod error;
 pub mod proxy;
+pub mod report;
 pub mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -71,6 +71,12 @@ impl Reply {
         }
     }
 
+    /// A refusal with the name that the protocol gives it.
+    pub fn named(status: u16, name: &str) -> Self {
+        let body = serde_json::json!({"type": format!("urn:marram:problem:{name}"), "title": name, "status": status});
+        Self::of(status, "application/problem+json", body.to_string())
+    }
+
     /// A refusal as RFC 9457 has it.
     pub fn problem(status: u16, title: &str, detail: &str) -> Self {
         let body = serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});

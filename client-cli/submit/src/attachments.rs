@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use marram_crypto::report::{Attachment, MAX_ATTACHMENTS};
 use marram_incident::{Evidence, Sha256, Text};
-use marram_terminal::output::Output;
+use marram_terminal::{error::fail, interrupt::Interruptible, output::Output};
 
 /// Bytes that are looked at to tell the type.
 const SNIFFED: usize = 8 * 1024;
@@ -37,15 +37,21 @@ impl Measured {
         let cannot = || format!("cannot read {}", path.display());
         let found = std::fs::metadata(path).with_context(cannot)?;
         if !found.is_file() {
-            bail!("{} is not a file", path.display());
+            return Err(fail(
+                format!("{} is not a file", path.display()),
+                "name the file itself",
+            ));
         }
         if found.len() == 0 {
-            bail!("{} is empty", path.display());
+            return Err(fail(
+                format!("{} is empty", path.display()),
+                "leave it out, or copy it again",
+            ));
         }
         let file = File::open(path).with_context(cannot)?;
         let mime = guess(&file).with_context(cannot)?;
         let progress = out.bytes("measuring", found.len());
-        let attachment = Attachment::measure(progress.reader(File::open(path).with_context(cannot)?));
+        let attachment = Attachment::measure(progress.reader(Interruptible(File::open(path).with_context(cannot)?)));
         progress.finish();
         Ok(Self {
             path: path.to_owned(),

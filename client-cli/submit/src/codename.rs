@@ -7,9 +7,10 @@ use getrandom::rand_core::UnwrapErr;
 use marram_crypto::codename::{Codename, WORDS, WordList};
 use marram_terminal::{
     ask::{Ask, Question},
-    error::ResultExt as _,
+    error::{ResultExt as _, fail},
     output::CODE,
-    passphrase, text,
+    passphrase::{self, PassphraseError},
+    text,
 };
 use rand_core::Rng as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,8 +20,9 @@ use crate::screen::Screen;
 
 /// Longest line of typed words in bytes.
 const MAX_TYPED: usize = 1_000;
+/// How often the words are asked for.
+const TRIES: usize = 5;
 /// What Enter stands for; nothing that could be a word.
-const NEW_REPORT: &str = "a new report";
 const ANOTHER_LOOK: &str = "another look";
 
 /// A codename, and whether it is an earlier report's.
@@ -37,45 +39,38 @@ pub(crate) fn draw() -> Chosen {
     }
 }
 
-/// Asks whether this continues an earlier report, and if so under which codename.
-pub(crate) fn ask(ask: &mut Ask, screen: Screen) -> Result<Chosen> {
-    let first = Question::new("Have you reported to this organization before, and kept the codename?")
-        .help("With the twelve words of an earlier report you can add to it. Without them this is a new report.")
-        .default("no");
-    if !ask.yes_no(&first)?.given().unwrap_or(false) {
-        return Ok(draw());
+/// The codename of an earlier report: from a file descriptor, else asked for without showing what is typed.
+pub(crate) fn earlier(fd: Option<u32>) -> Result<Codename> {
+    if let Some(fd) = fd {
+        let words = passphrase::read_fd(fd).context("cannot read the codename")?;
+        return Codename::from_words(words.expose_secret())
+            .context("what came is not a codename")
+            .hint("write its twelve words on one line, as they were given; nothing was sent");
     }
-    let words = Question::new("The twelve words, in their order")
-        .default(NEW_REPORT)
-        .max_bytes(MAX_TYPED);
-    let codename = ask.parsed(&words, |typed| {
-        let typed = Zeroizing::new(typed.to_owned());
-        if *typed == NEW_REPORT {
-            return Ok(None);
+    let mut tries = 0;
+    loop {
+        let typed = passphrase::hidden_line("the codename", "The twelve words, in their order (not shown): ");
+        let typed = match typed {
+            Err(PassphraseError::NoTerminal { .. }) => {
+                return Err(fail(
+                    "there is no terminal to ask for the twelve words",
+                    "run it in a terminal, or hand them over with --codename-fd N",
+                ));
+            }
+            // Only Enter: no words, as the next line says.
+            Err(PassphraseError::Empty) => SecretString::default(),
+            typed => typed?,
+        };
+        tries += 1;
+        match Codename::from_words(typed.expose_secret()) {
+            Ok(codename) => return Ok(codename),
+            Err(error) if tries < TRIES => anstream::eprintln!("  {error}. Again."),
+            Err(error) => {
+                return Err(error)
+                    .hint("look at what you kept, and run this again. Nothing was sent, and nobody can find the words for you");
+            }
         }
-        Codename::from_words(&typed)
-            .map(Some)
-            .map_err(|error| format!("{error}."))
-    })?;
-    // They were typed in the open, to be checked by eye.
-    screen.clear();
-    Ok(match codename.given().flatten() {
-        Some(codename) => Chosen {
-            codename,
-            continues: true,
-        },
-        None => draw(),
-    })
-}
-
-/// Reads the codename of an earlier report from a file descriptor.
-pub(crate) fn read_fd(fd: u32) -> Result<Chosen> {
-    let words = passphrase::read_fd(fd).context("cannot read the codename")?;
-    let codename = Codename::from_words(words.expose_secret()).context("what came is not a codename")?;
-    Ok(Chosen {
-        codename,
-        continues: true,
-    })
+    }
 }
 
 /// Writes the words to a file descriptor.
@@ -95,12 +90,11 @@ pub(crate) fn show_once(ask: &mut Ask, screen: Screen, codename: &Codename, list
     loop {
         screen.part("Your codename", "");
         screen.paragraph(
-            "With these twelve words you can add something to this report later. Answers will hang under them, too; this \
-             version of the program cannot fetch answers yet. The organization does not have the words, and nobody can \
-             give them to you again.\n\n\
+            "With these twelve words you can see whether this report was read, read answers, and add something later. The \
+             organization does not have the words, and nobody can give them to you again.\n\n\
              Write them on paper, in this order, or learn them by heart. Keep the paper where nobody looks. Take no photo, \
-             and store them in no device, this one or another: whoever finds them knows that you wrote, and can write, \
-             and one day read answers, in your place.",
+             and store them in no device, this one or another: whoever finds them knows that you wrote, and can read \
+             answers and write in your place.",
         );
         screen.blank();
         screen.plain(&table(&codename.words(list)));

@@ -10,6 +10,7 @@ use marram_crypto::{
     receipt::Receipt,
     seal::{Draft, Target},
 };
+use marram_online::report::Sealed;
 use marram_terminal::{
     ask::{Ask, Question},
     error::{fail, next_step},
@@ -18,7 +19,7 @@ use marram_terminal::{
 };
 
 use crate::{
-    ReportArgs,
+    TellArgs,
     codename::{self, Chosen},
     interview::Questionnaire,
     organization::Organization,
@@ -26,14 +27,14 @@ use crate::{
     report::{Told, attachments, content, seal},
     review::{self, Decision},
     screen::Screen,
-    send::{self, Sealed, Unsent},
+    send::{self, Unsent},
 };
 
 /// Asks for everything, seals and sends.
-pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<()> {
+pub(crate) fn asked(out: &Output, args: &TellArgs, language: &str, chosen: Chosen) -> Result<()> {
     let screen = Screen::new(out);
     let mut ask = Ask::stdin()?;
-    welcome(screen);
+    welcome(screen, chosen.continues);
     let link = match &args.organization.link {
         Some(link) => link.clone(),
         None => ask_for_link(&mut ask)?,
@@ -45,8 +46,6 @@ pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<(
         stopped(screen);
         return Ok(());
     }
-    screen.blank();
-    let chosen = codename::ask(&mut ask, screen)?;
     let told = tell(out, &mut ask, screen, args, language, &organization, chosen);
     if interrupt::interrupted() {
         stopped(screen);
@@ -69,7 +68,7 @@ pub(crate) fn asked(out: &Output, args: &ReportArgs, language: &str) -> Result<(
     }
     let sealed = insist(&mut ask, screen, || seal(out, &organization, &told))?;
     let failed = if let Some(path) = &args.only_seal {
-        sealed.save(path)?;
+        send::save(&sealed, path)?;
         sealed_not_sent(screen, path, &sealed);
         None
     } else {
@@ -91,7 +90,7 @@ fn tell(
     out: &Output,
     ask: &mut Ask,
     screen: Screen,
-    args: &ReportArgs,
+    args: &TellArgs,
     language: &str,
     organization: &Organization,
     chosen: Chosen,
@@ -157,7 +156,7 @@ fn send_or_save(
     ask: &mut Ask,
     screen: Screen,
     link: &Link,
-    args: &ReportArgs,
+    args: &TellArgs,
     organization: &Organization,
     sealed: &Sealed,
 ) -> Result<Result<Receipt, anyhow::Error>> {
@@ -189,7 +188,7 @@ fn send_or_save(
     let question = Question::new("The name of the file").default(&name);
     loop {
         let path = ask.line(&question)?.given().unwrap_or_default();
-        match sealed.save(Path::new(&path)) {
+        match send::save(sealed, Path::new(&path)) {
             Ok(()) => {
                 sealed_not_sent(screen, Path::new(&path), sealed);
                 return Ok(Err(fail(
@@ -219,7 +218,8 @@ fn insist<T>(ask: &mut Ask, screen: Screen, mut attempt: impl FnMut() -> Result<
     }
 }
 
-fn ask_for_link(ask: &mut Ask) -> Result<Link> {
+/// The link, where it was not given as an argument.
+pub(crate) fn ask_for_link(ask: &mut Ask) -> Result<Link> {
     let question = Question::new("The organization's link").help(
         "It begins with https:// (or http:// and a long name that ends in .onion) and ends with # and 64 letters and \
          digits. Take it from the organization itself, or from somebody whom you trust. You can paste it here.",
@@ -230,8 +230,12 @@ fn ask_for_link(ask: &mut Ask) -> Result<Link> {
     link.given().context("a link is needed")
 }
 
-fn welcome(screen: Screen) {
+fn welcome(screen: Screen, continues: bool) {
     screen.part("Marram", "");
+    if continues {
+        screen.paragraph("What you write now is added to your earlier report: it is sealed and sent as that one was.");
+        screen.blank();
+    }
     screen.paragraph(
         "You can report here what was done to you or to somebody near to you. What you write is sealed on this computer: \
          only the caseworkers of the organization can open it, not its server, and nobody on the way.",
@@ -243,6 +247,13 @@ fn welcome(screen: Screen) {
          ask for it.",
     );
     screen.blank();
+    if !continues {
+        screen.paragraph(
+            "If you have reported before and have the twelve words: stop here (Ctrl-C). marram-submit check shows whether it \
+             was read and what was answered, marram-submit add adds something to it.",
+        );
+        screen.blank();
+    }
 }
 
 fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept: bool) {
@@ -260,11 +271,11 @@ fn arrived(screen: Screen, organization: &Organization, receipt: &Receipt, kept:
     ));
     screen.blank();
     screen.paragraph(&format!(
-        "Keep your twelve words. {} promises an acknowledgement within {} days, and it will hang under them; this version \
-         of the program cannot fetch answers yet, so that you see none does not mean that there is none. To add \
-         something, report to the same link again and give the words.",
+        "Keep your twelve words. Within {days} days {} promises to say that it was read; that, and answers, hang under the \
+         words: look with marram-submit check. If nothing says so after {days} days, the report may be lost: send it \
+         again. To add something: marram-submit add.",
         organization.name(),
-        organization.manifest.promise_days
+        days = organization.manifest.promise_days
     ));
 }
 
@@ -295,6 +306,11 @@ fn leave_no_trace(ask: &mut Ask, screen: Screen) -> Result<()> {
         "This program has kept nothing, but for a file that you asked it to write. What you typed may still stand in this window, above, until it is closed; and if \
          you typed the link as part of the command, it stands in the shell's history.",
     );
+    clear_window(ask, screen)
+}
+
+/// Offers to clear what stands on the screen.
+pub(crate) fn clear_window(ask: &mut Ask, screen: Screen) -> Result<()> {
     screen.blank();
     if ask.confirm("Clear this window now?", true)? && screen.clear() {
         screen.paragraph("Cleared. You can close this window.");

@@ -19,8 +19,6 @@ use crate::{
 
 /// Longest part of a long text in bytes; a text has as many parts as one likes.
 const PART_BYTES: usize = 200_000;
-/// The notice that answers wait under the codename, which is ahead of this program.
-const ANSWERS_WAIT: &str = "contact.board";
 
 /// An interview that is going on.
 pub(crate) struct Questionnaire<'a> {
@@ -112,10 +110,6 @@ impl<'a> Questionnaire<'a> {
         self.screen.heading(&prompt.label);
         if let Some(help) = &prompt.help {
             self.screen.paragraph(help);
-        }
-        if prompt.key == ANSWERS_WAIT {
-            self.screen
-                .paragraph("This version of the program cannot fetch answers yet.");
         }
         match prompt.input {
             Input::Notice => self.notice(ask),

@@ -93,15 +93,14 @@ impl Organization {
         screen.field(
             "answers",
             &format!(
-                "promised within {} days, under your codename; this version of the program cannot fetch them yet",
+                "a sign that your report was read is promised within {} days, under your codename (marram-submit check)",
                 self.manifest.promise_days
             ),
         );
         screen.field(
             "kept",
             &format!(
-                "your sealed report is to stay on the server for {} days; this version of the server deletes nothing \
-                 on its own, so it may stay longer",
+                "the server is to destroy your sealed report {} days after it came",
                 self.manifest.retention_days
             ),
         );

@@ -1,16 +1,18 @@
 //! The way of a report, from the link to the receipt, where nothing is asked; and the sealing, which is the same for all.
 
-use std::{collections::BTreeMap, env, io::Read, path::Path, sync::Arc};
+use std::{collections::BTreeMap, env, io::Read, path::Path};
 
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     codename::WordList,
     report::Attachment,
-    seal::{Content, Draft, SealError, Target},
+    seal::{Content, SealError},
 };
 use marram_incident::Incident;
+use marram_online::report::{NotSealed, Sealed};
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
+    interrupt::{self, Interruptible},
     output::Output,
     text,
 };
@@ -18,12 +20,12 @@ use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
 
 use crate::{
-    ReportArgs,
+    AddArgs, ReportArgs, TellArgs,
     attachments::Measured,
     codename::{self, Chosen},
     dialogue, given,
     organization::Organization,
-    send::{self, Sealed, Unsent},
+    send::{self, Unsent},
 };
 
 /// What is to be sealed, and under which codename.
@@ -35,6 +37,30 @@ pub(crate) struct Told {
 
 /// `marram-submit`
 pub(crate) fn report(out: &Output, args: &ReportArgs) -> Result<()> {
+    check_args(&args.tell)?;
+    tell(out, &args.tell, codename::draw(), args.codename_fd)
+}
+
+/// `marram-submit add`
+pub(crate) fn add(out: &Output, args: &AddArgs) -> Result<()> {
+    // Nobody should type twelve words only to learn that a file is in the way.
+    check_args(&args.tell)?;
+    let chosen = Chosen {
+        codename: codename::earlier(args.codename_fd)?,
+        continues: true,
+    };
+    tell(out, &args.tell, chosen, None)
+}
+
+fn tell(out: &Output, args: &TellArgs, chosen: Chosen, codename_fd: Option<u32>) -> Result<()> {
+    let language = args.language.clone().unwrap_or_else(language_of_environment);
+    match &args.incident {
+        Some(incident) => given(out, args, incident, &language, chosen, codename_fd),
+        None => dialogue::asked(out, args, &language, chosen),
+    }
+}
+
+fn check_args(args: &TellArgs) -> Result<()> {
     if args.organization.charter.is_some() && args.only_seal.is_none() {
         return Err(usage(
             "--charter and --manifest are for sealing without a network: name a file with --only-seal",
@@ -46,11 +72,7 @@ pub(crate) fn report(out: &Output, args: &ReportArgs) -> Result<()> {
     {
         refuse_to_overwrite(path)?;
     }
-    let language = args.language.clone().unwrap_or_else(language_of_environment);
-    match &args.incident {
-        Some(incident) => given(out, args, incident, &language),
-        None => dialogue::asked(out, args, &language),
-    }
+    Ok(())
 }
 
 /// Before anybody has typed a word, and not when there is something to lose.
@@ -71,19 +93,24 @@ fn refuse_to_overwrite(path: &Path) -> Result<()> {
 }
 
 /// Everything from files; nothing is asked.
-fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Result<()> {
+fn given(
+    out: &Output,
+    args: &TellArgs,
+    incident: &Path,
+    language: &str,
+    chosen: Chosen,
+    codename_fd: Option<u32>,
+) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("with --incident, name the organization's link"))?;
+    let link = link.ok_or_else(|| {
+        usage("with --incident nothing is asked: name the organization's link too, https://HOST/#FINGERPRINT")
+    })?;
     let (incident, files) = given::read(out, incident, &args.attach)?;
     let organization = Organization::find(out, link, &args.organization)?;
     out.note(format!("reporting to {}", text::visible(organization.name())));
     let answers = match &args.answers {
         Some(path) => given::read_answers(path, &organization.manifest.questions)?,
         None => [].into(),
-    };
-    let chosen = match args.follow_up_fd {
-        Some(fd) => codename::read_fd(fd)?,
-        None => codename::draw(),
     };
     let told = Told {
         content: content(&incident, answers, chosen.continues)?,
@@ -92,7 +119,7 @@ fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Re
     };
     let list = WordList::for_language(language);
     let sealed = seal(out, &organization, &told)?;
-    let words = match args.codename_fd {
+    let words = match codename_fd {
         Some(fd) => {
             codename::write_fd(&told.chosen.codename, list, fd)?;
             None
@@ -115,7 +142,7 @@ fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Re
         "sent": false,
     });
     if let Some(path) = &args.only_seal {
-        sealed.save(path)?;
+        send::save(&sealed, path)?;
         out.line(format!("sealed, not sent: {}", path.display()));
         out.json(&json);
         return Ok(());
@@ -134,7 +161,7 @@ fn given(out: &Output, args: &ReportArgs, incident: &Path, language: &str) -> Re
         }
         Err(Unsent(error)) => {
             if let Some(path) = &args.save_unsent {
-                sealed.save(path)?;
+                send::save(&sealed, path)?;
                 out.line(format!("not sent; sealed in {}", path.display()));
                 json["saved"] = path.display().to_string().into();
                 out.json(&json);
@@ -156,37 +183,31 @@ pub(crate) fn attachments(files: &[Measured]) -> Vec<Attachment> {
     files.iter().map(|file| file.attachment).collect()
 }
 
-/// Seals into a file without a name, so that nothing is left of it when the program ends, however it ends.
+/// Seals what was told.
 pub(crate) fn seal(out: &Output, organization: &Organization, told: &Told) -> Result<Sealed> {
-    let target = Target::from(&organization.manifest);
-    let codename = &told.chosen.codename;
-    let draft = match Draft::new(&target, codename, told.content.clone(), &attachments(&told.files)) {
-        Err(error @ SealError::TooLarge(_)) => {
-            return Err(error).hint("leave out or shrink the largest attachment; nothing was sent");
-        }
-        draft => draft?,
-    };
-    let file = tempfile::tempfile()
-        .context("cannot make a temporary file")
-        .hint("make room, or name another folder for temporary files in the variable TMPDIR")?;
-    let progress = out.bytes("sealing", draft.bucket());
-    let mut output = std::io::BufWriter::new(progress.writer(&file));
-    let sealed = draft.seal(&mut output, |index| {
+    let open = |index: usize| {
         let file = told
             .files
             .get(index)
             .ok_or_else(|| std::io::Error::other("no such file"))?;
-        file.open().map(|file| Box::new(file) as Box<dyn Read>)
-    });
-    let sealed = sealed.hint("nothing was sent; check the files that go with the report, and run this again")?;
-    drop(output);
-    progress.finish();
-    Ok(Sealed {
-        file: Arc::new(file),
-        digest: sealed.digest,
-        size: sealed.size,
-        epoch: organization.manifest.epoch,
-    })
+        file.open().map(|file| Box::new(Interruptible(file)) as Box<dyn Read>)
+    };
+    let sealed = Sealed::seal(
+        out,
+        &organization.manifest,
+        &told.chosen.codename,
+        told.content.clone(),
+        &attachments(&told.files),
+        open,
+    );
+    // Nothing is wrong with the files then.
+    interrupt::check()?;
+    let next = match &sealed {
+        Err(NotSealed::Seal(SealError::TooLarge(_))) => "leave out or shrink the largest attachment; nothing was sent",
+        Err(NotSealed::File(_)) => "make room, or name another folder for temporary files in the variable TMPDIR",
+        _ => "nothing was sent; check the files that go with the report, and run this again",
+    };
+    sealed.hint(next)
 }
 
 /// The language that the environment names: `zh_TW.UTF-8` is `zh-TW`.

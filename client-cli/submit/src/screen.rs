@@ -26,6 +26,11 @@ impl Screen {
         }
     }
 
+    /// Whether somebody looks at it.
+    pub(crate) const fn is_terminal(self) -> bool {
+        self.terminal
+    }
+
     #[expect(clippy::unused_self, reason = "called as the others are")]
     pub(crate) fn blank(self) {
         anstream::eprintln!();

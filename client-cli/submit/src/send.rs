@@ -2,8 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write as _},
-    os::unix::fs::FileExt as _,
+    io::{self, Read, Seek as _, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -11,59 +10,39 @@ use std::{
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     bucket,
-    day::Epoch,
-    digest::{Digest, Hasher},
+    digest::Hasher,
     fingerprint::Link,
     header::{self, SealedHeader},
-    receipt::{Receipt, UntrustedReceipt},
+    receipt::Receipt,
 };
 use marram_online::{
-    client::{Client, Outgoing},
+    client::Client,
     clock::today,
     proxy::OnlineArgs,
-    retry::retry,
+    report::{NotSent, Sealed},
 };
 use marram_terminal::{
     error::{ResultExt as _, fail, usage},
     files::{AtomicFile, Existing, atomic_write},
+    interrupt::Interruptible,
     output::Output,
     text,
 };
 
 use crate::{SendArgs, organization::Organization};
 
-/// An answer to a report is a receipt, which is far shorter.
-const MAX_RECEIPT_LEN: u64 = 4 * 1024;
-
-/// A sealed report, ready to be sent as often as needed.
-#[derive(Debug, Clone)]
-pub(crate) struct Sealed {
-    pub(crate) file: Arc<File>,
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-    pub(crate) epoch: Epoch,
-}
-
 /// Why a report is not with the organization.
 #[derive(Debug)]
 pub(crate) struct Unsent(pub(crate) anyhow::Error);
 
-impl Sealed {
-    /// Writes it to a file, whole or not at all.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
-        io::copy(&mut self.reader(), &mut file).with_context(|| format!("cannot write {}", path.display()))?;
-        file.flush()
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(file.commit()?)
-    }
-
-    fn reader(&self) -> At {
-        At {
-            file: Arc::clone(&self.file),
-            position: 0,
-        }
-    }
+/// Writes a sealed report to a file, whole or not at all.
+pub(crate) fn save(sealed: &Sealed, path: &Path) -> Result<()> {
+    let mut file = AtomicFile::create(path, 0o600, Existing::Keep)?;
+    io::copy(&mut Interruptible(sealed.reader()), &mut file)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.flush()
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file.commit()?)
 }
 
 /// Sends it, again if the connection breaks, and verifies the receipt.
@@ -75,28 +54,14 @@ pub(crate) fn send(
     sealed: &Sealed,
 ) -> Result<Receipt, Unsent> {
     let client = Client::new(link, args).map_err(|error| Unsent(error.explained()))?;
-    let path = format!("/v1/reports?epoch={}", sealed.epoch);
-    let sent = retry(
-        || {
-            let progress = out.bytes("sending", sealed.size);
-            let body = Outgoing(progress.reader(sealed.reader()));
-            client.post(&path, body, sealed.size, MAX_RECEIPT_LEN)
-        },
-        |error| {
-            out.note(text::wrap(&format!("{error}. Sending again."), out.width(), 0));
-        },
-    );
-    let answer = sent.map_err(|error| Unsent(error.explained()))?;
-    let instance = organization.chain.instance();
-    let receipt = UntrustedReceipt::parse(&answer).and_then(|receipt| {
-        let receipt = receipt.verify(instance, &organization.manifest.log)?;
-        receipt.check_for(sealed.digest, sealed.epoch, sealed.size, today())?;
-        Ok(receipt)
-    });
-    receipt
-        .context("the server took the report, but its receipt is not valid: do not count on it having arrived")
-        .hint("send it again later; if that happens again, tell the organization by another way")
-        .map_err(Unsent)
+    match sealed.send(out, &client, &organization.manifest, today()) {
+        Ok(receipt) => Ok(receipt),
+        Err(NotSent::Online(error)) => Err(Unsent(error.explained())),
+        Err(error @ NotSent::Receipt(_)) => Err(error)
+            .context("the report was sent: do not count on it having arrived")
+            .hint("send it again later; if that happens again, tell the organization by another way")
+            .map_err(Unsent),
+    }
 }
 
 /// Keeps a receipt in a file.
@@ -115,9 +80,11 @@ pub(crate) fn keep_receipt(out: &Output, path: Option<&Path>, receipt: &Receipt)
 /// `marram-submit send`
 pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
     let link = args.organization.link.as_ref();
-    let link = link.ok_or_else(|| usage("name the organization's link after the file"))?;
+    let link = link.ok_or_else(|| usage("name the organization's link after the file: https://HOST/#FINGERPRINT"))?;
+    // Before anybody on the way can see that this computer asks for the organization.
+    let file = File::open(&args.sealed).with_context(|| format!("cannot read {}", args.sealed.display()))?;
     let organization = Organization::find(out, link, &args.organization)?;
-    let sealed = open(out, args, &organization)?;
+    let sealed = open(out, args, file, &organization)?;
     let receipt = send(out, link, &args.organization.online, &organization, &sealed).map_err(|Unsent(error)| error)?;
     out.line(format!(
         "sent: the server of {} has taken it, and its receipt is valid",
@@ -135,10 +102,9 @@ pub(crate) fn send_file(out: &Output, args: &SendArgs) -> Result<()> {
 }
 
 /// Opens a sealed report, after a look at whether it is one.
-fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Sealed> {
+fn open(out: &Output, args: &SendArgs, file: File, organization: &Organization) -> Result<Sealed> {
     let path = &args.sealed;
     let cannot = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot)?;
     let size = file.metadata().with_context(cannot)?.len();
     let manifest = &organization.manifest;
     let slots = manifest.slots.len();
@@ -153,11 +119,8 @@ fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Se
     }
     let progress = out.bytes("measuring", size);
     let mut hasher = Hasher::new();
-    let file = Arc::new(file);
-    let mut content = progress.reader(At {
-        file: Arc::clone(&file),
-        position: 0,
-    });
+    (&file).rewind().with_context(cannot)?;
+    let mut content = progress.reader(Interruptible(&file));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match content.read(&mut buffer).with_context(cannot)? {
@@ -165,25 +128,11 @@ fn open(out: &Output, args: &SendArgs, organization: &Organization) -> Result<Se
             got => hasher.update(&buffer[..got]),
         }
     }
+    drop(content);
     Ok(Sealed {
-        file,
+        file: Arc::new(file),
         digest: hasher.finish(),
         size,
         epoch: args.epoch.unwrap_or(manifest.epoch),
     })
-}
-
-/// Reads a file from its beginning, wherever others that read it are.
-#[derive(Debug)]
-struct At {
-    file: Arc<File>,
-    position: u64,
-}
-
-impl Read for At {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(buffer, self.position)?;
-        self.position += got as u64;
-        Ok(got)
-    }
 }

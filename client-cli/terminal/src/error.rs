@@ -16,6 +16,7 @@
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
+use crate::files;
 use crate::interrupt::{self, Interrupted};
 use crate::output::{self, Output, OutputArgs};
 use crate::text;
@@ -96,9 +97,15 @@ pub fn next_step(error: &anyhow::Error) -> Option<String> {
             cause
                 .downcast_ref::<crate::hardening::HardeningError>()
                 .map(crate::hardening::HardeningError::next_step),
+            cause.downcast_ref::<std::io::Error>().map(files::next_step_after),
         ];
         own.into_iter().flatten().flatten().next()
     })
+}
+
+/// Shows an error after which the program goes on.
+pub fn tell(out: &Output, error: &anyhow::Error) {
+    report(error, out.is_json());
 }
 
 fn report(error: &anyhow::Error, json: bool) {

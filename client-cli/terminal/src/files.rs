@@ -70,14 +70,7 @@ impl FileError {
             Self::Missing { .. } => Some("check the name, and that the stick or disk is plugged in".into()),
             Self::NotAFile { .. } => Some("name the file itself".into()),
             Self::TooLarge { .. } => Some("check that this is the right file; nothing of it was read".into()),
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => Some("check whose file it is (ls -l) and who you are (id)".into()),
-                io::ErrorKind::StorageFull => Some("make room on that disk; what was there before is unchanged".into()),
-                io::ErrorKind::ReadOnlyFilesystem => {
-                    Some("the disk is mounted read-only; use another, or remount it".into())
-                }
-                _ => None,
-            },
+            Self::Io { source, .. } => next_step_after(source),
         }
     }
 
@@ -89,6 +82,30 @@ impl FileError {
             _ => Self::Io { doing, path, source },
         }
     }
+}
+
+/// What to do next after what the system said of a file.
+pub(crate) fn next_step_after(error: &io::Error) -> Option<String> {
+    use io::ErrorKind as Kind;
+    let next = match error.kind() {
+        Kind::NotFound => "check the name, and that the stick or disk is plugged in",
+        Kind::PermissionDenied => "check whose file it is (ls -l) and who you are (id)",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "make room on that disk; what was there before is unchanged"
+        }
+        Kind::ReadOnlyFilesystem => "the disk is mounted read-only; use another, or remount it",
+        Kind::IsADirectory => "name the file itself",
+        Kind::NotADirectory => "check the name: a part of it is a file, and should be a folder",
+        Kind::InvalidFilename => {
+            "choose another name: this disk does not take it (too long, or with letters it does not know)"
+        }
+        // A disk that fails (EIO), a stick that was pulled out (ENODEV, ENXIO).
+        _ if matches!(error.raw_os_error(), Some(5 | 6 | 19)) => {
+            "the disk or stick is failing, or was pulled out: use another, and check the old one (dmesg | tail)"
+        }
+        _ => return None,
+    };
+    Some(next.to_owned())
 }
 
 /// Writes a file in one step: a reader, or a power cut, finds the old file or the new one, whole.

@@ -95,7 +95,7 @@ impl HomeError {
             ),
             Self::NotOurs { .. } => "run the program as that user, or name another folder with --home FOLDER".into(),
             Self::Busy { .. } => "wait until it has ended, or end it".into(),
-            Self::Io { .. } => return None,
+            Self::Io { source, .. } => return files::next_step_after(source),
             Self::File(error) => return error.next_step(),
         })
     }

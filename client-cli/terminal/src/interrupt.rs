@@ -57,6 +57,17 @@ pub fn check() -> Result<(), Interrupted> {
     }
 }
 
+/// Reads until a signal comes: for what reads something long in one call.
+#[derive(Debug)]
+pub struct Interruptible<R>(pub R);
+
+impl<R: io::Read> io::Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check().map_err(io::Error::other)?;
+        self.0.read(buffer)
+    }
+}
+
 /// Waits until `input` has something to read (or ends), or a signal comes.
 ///
 /// A plain `read` would not do: the signal handlers restart it, so Ctrl-C at a prompt would wait for Enter.

@@ -55,7 +55,7 @@ pub enum PassphraseError {
         purpose: String,
     },
     /// The file descriptor cannot be read.
-    #[error("cannot read a passphrase from file descriptor {fd}: {source}")]
+    #[error("cannot read file descriptor {fd}: {source}")]
     Fd {
         /// Which.
         fd: u32,
@@ -107,13 +107,12 @@ impl PassphraseError {
             Self::NoTerminal { .. } => {
                 "run it in a terminal, or hand the passphrase over with --passphrase-fd N".into()
             }
-            Self::Fd { fd, .. } => format!("open it for reading in the shell, as in: {fd}<passphrase-file"),
+            Self::Fd { fd, .. } => format!("open it for reading in the shell, as in: {fd}<FILE"),
             Self::FdIsTerminal { .. } => "leave --passphrase-fd out to be asked without echo".into(),
             Self::Weak => "take a longer one, or leave it empty at the prompt to have one made".into(),
             Self::NoPinentry { .. } => "install pinentry, name another with --pinentry=PROGRAM, or leave it out".into(),
-            Self::Empty | Self::TooLong | Self::NotUtf8 | Self::Mismatch | Self::Pinentry(_) => {
-                "run the command again".into()
-            }
+            Self::Empty => "run the command again, with the passphrase as the first line of what it reads".into(),
+            Self::TooLong | Self::NotUtf8 | Self::Mismatch | Self::Pinentry(_) => "run the command again".into(),
             Self::Terminal(_) | Self::Interrupted(_) => return None,
         })
     }
@@ -237,7 +236,7 @@ pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> SecretString {
 pub fn read_fd(fd: u32) -> Result<SecretString, PassphraseError> {
     let failed = |source| PassphraseError::Fd { fd, source };
     if !was_handed_over(fd) {
-        return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "it is not open")));
     }
     // Opening it by name is the way to a descriptor that needs no unsafe code. Stdin can be had without, and then may
     // be a pipe that another user made.
@@ -408,6 +407,19 @@ fn interact<'a>(
     given.map_err(PassphraseError::Pinentry)
 }
 
+/// Asks at the terminal for one line that is not shown, with `text` before it.
+///
+/// # Errors
+/// [`PassphraseError`]; [`PassphraseError::Empty`] for nothing but Enter.
+pub fn hidden_line(purpose: &str, text: &str) -> Result<SecretString, PassphraseError> {
+    let typed = prompt(purpose, text)?;
+    if typed.expose_secret().is_empty() {
+        Err(PassphraseError::Empty)
+    } else {
+        Ok(typed)
+    }
+}
+
 fn prompt(purpose: &str, text: &str) -> Result<SecretString, PassphraseError> {
     // The echo comes back when the prompt is dropped, so Ctrl-C must not end the process before.
     interrupt::install().map_err(PassphraseError::Terminal)?;
@@ -486,7 +498,7 @@ mod tests {
     fn a_closed_descriptor_is_named() {
         let error = read_fd(999).unwrap_err();
         assert!(error.to_string().contains("file descriptor 999"));
-        assert!(error.next_step().unwrap().contains("999<passphrase-file"));
+        assert!(error.next_step().unwrap().contains("999<FILE"));
     }
 
     #[test]

@@ -180,6 +180,32 @@ mod tests {
     }
 
     #[test]
+    fn tibetan_and_uyghur_fit_and_no_letter_loses_its_signs() {
+        let mut table = Table::new(["case", "name", "what"]).keep(0);
+        let words = "ཉེན་རྟོག་པས་ངའི་ཨ་མར་ཁ་པར་བཏང་ནས་ང་མ་སྐད་ཆ་ཤོད་མ་བཅུག";
+        table.row(["1", "བསྟན་འཛིན", words]);
+        table.row([
+            "2",
+            "ئابدۇۋەلى",
+            "ساقچىلار ئانامغا تېلېفون قىلىپ، گەپ قىلماسلىقىمنى تەلەپ قىلدى",
+        ]);
+        for width in [80, 60, 40] {
+            let rendered = table.render(width, true);
+            assert!(ends(&rendered).iter().all(|end| *end <= width), "{rendered}");
+            let cut = rendered.lines().nth(1).unwrap().rsplit("  ").next().unwrap();
+            let letters = cut.trim_end_matches('…');
+            assert!(words.starts_with(letters), "{cut}");
+            // What was cut off begins with a letter, not with a sign that belongs to the one before.
+            let rest = &words[letters.len()..];
+            assert!(text::width(rest) == text::width(words) - text::width(letters), "{cut}");
+            assert!(
+                !rest.starts_with(|c: char| matches!(c, '\u{f71}'..='\u{f84}' | '\u{f8d}'..='\u{fbc}')),
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
     fn a_narrow_terminal_keeps_what_is_typed_again() {
         let rendered = cases().render(40, false);
         assert!(ends(&rendered).iter().all(|end| *end <= 40), "{rendered}");

@@ -140,6 +140,23 @@ fn colour_is_for_terminals_and_no_color_is_respected() {
 }
 
 #[test]
+fn clicolor_is_respected_and_an_option_wins() {
+    assert!(!rest(terminal("CLICOLOR=0 manners show x")).contains('\u{1b}'));
+    assert!(out(&shell("CLICOLOR_FORCE=1 manners show x")).contains("\u{1b}[1mReport"));
+    assert!(!out(&shell("CLICOLOR_FORCE=1 manners show x --color never")).contains('\u{1b}'));
+    assert!(rest(terminal("NO_COLOR=1 manners show x --color always")).contains("\u{1b}[1mReport"));
+    assert!(!rest(terminal("TERM=dumb manners show x")).contains('\u{1b}'));
+}
+
+#[test]
+fn a_table_fits_a_narrow_terminal() {
+    let printed = rest(terminal("stty cols 40; manners table"));
+    let widths = printed.trim_end().lines().map(unicode_width::UnicodeWidthStr::width);
+    assert!(widths.max() == Some(40), "{printed}");
+    assert!(printed.contains("2026-041"));
+}
+
+#[test]
 fn a_piped_table_of_chinese_and_arabic_has_80_columns() {
     let printed = out(&piped(&["table"]));
     let widths: Vec<usize> = printed.lines().map(unicode_width::UnicodeWidthStr::width).collect();

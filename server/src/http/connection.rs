@@ -23,7 +23,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, UnixListener, UnixStream},
     sync::Semaphore,
     time::{Instant, Sleep, sleep},
 };
@@ -31,9 +31,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::config::{Limits, Listen};
 
-/// A connection's buffer for headers and bodies, in bytes.
-const BUFFER_LEN: usize = 1 << 16;
+/// A connection's buffer for headers and bodies, in bytes. Whoever fills it with a header that does not end holds it for
+/// `header_timeout_s`, on every connection: all connections together take 64 MiB.
+const BUFFER_LEN: usize = 1 << 14;
 const MAX_HEADERS: usize = 64;
+/// What the kernel takes of answers that a client does not read, in bytes. Left to itself it takes four megabytes on
+/// each connection, and the server goes on answering into them. On a way of 100 ms this still allows 2.5 MB/s.
+const UNREAD_LEN: u32 = 1 << 18;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// How much longer than an upload a connection may be idle: the upload's end is told before the connection's comes.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// After a failed `accept` (no file descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -56,7 +64,16 @@ impl Bound {
     /// As the operating system says; [`io::ErrorKind::AddrInUse`] if somebody listens there.
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
-            Listen::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            Listen::Tcp(address) => {
+                let socket = match address {
+                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                socket.set_reuseaddr(true)?;
+                socket.set_send_buffer_size(UNREAD_LEN)?;
+                socket.bind(*address)?;
+                Ok(Self::Tcp(socket.listen(BACKLOG)?))
+            }
             Listen::Unix(path) => {
                 if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
                     if UnixStream::connect(path).await.is_ok() {
@@ -130,7 +147,7 @@ pub async fn serve(bound: Bound, router: Router, limits: Limits, stop: Cancellat
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let io = TokioIo::new(Idle::new(stream, Duration::from_secs(limits.idle_timeout_s)));
+        let io = TokioIo::new(Idle::new(stream, limits.idle_timeout() + FAREWELL));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(limits.header_timeout_s))

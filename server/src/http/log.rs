@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use marram_crypto::{
+    checkpoint,
     courier_request::{self, CourierError, SignatureHeaders},
     day::Epoch,
     digest::Digest,
@@ -18,10 +19,17 @@ use marram_crypto::{
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
-use super::{App, problem::Problem};
+use super::{
+    App,
+    answers::Place,
+    problem::{Problem, StoreProblem},
+};
 
 /// Leaves in one answer, at most.
 pub const MAX_LEAVES: usize = 10_000;
+
+/// Orders in one answer, at most.
+pub const MAX_ORDERS: usize = 100;
 
 const READ_LEN: usize = 1 << 16;
 
@@ -45,13 +53,37 @@ pub(super) async fn leaves(
     query: Queried<FromIndex>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the index of a leaf",
     })?;
     let leaves = app.store.leaves(from, MAX_LEAVES).await?;
     let bytes: Vec<u8> = leaves.iter().flat_map(Leaf::to_bytes).collect();
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let response = ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response();
+    Ok(place.held_by(response))
+}
+
+/// A checkpoint of all leaves there are, dated today.
+pub(super) async fn checkpoint(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let place = authenticate(&app, &request.into_parts().0)?;
+    let head = app.store.head().await?;
+    let signed = checkpoint::sign(app.instance, head, app.clock.today(), &app.log_key);
+    let signed = signed.map_err(|_| Problem::Store(StoreProblem::Failed))?;
+    let response = ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], signed.to_bytes()).into_response();
+    Ok(place.held_by(response))
+}
+
+/// Accepted orders from an index on, at most [`MAX_ORDERS`].
+pub(super) async fn orders(
+    State(app): State<Arc<App>>,
+    query: Queried<FromIndex>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let place = authenticate(&app, &request.into_parts().0)?;
+    let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
+        needs: "?from= and the index of an order",
+    })?;
+    Ok(place.held_by(json_of(app.store.orders(from, MAX_ORDERS).await?)))
 }
 
 /// All manifests, of every version, of the epochs from one on.
@@ -60,16 +92,21 @@ pub(super) async fn manifests(
     query: Queried<FromEpoch>,
     request: Request,
 ) -> Result<Response, Problem> {
-    authenticate(&app, &request.into_parts().0)?;
+    let place = authenticate(&app, &request.into_parts().0)?;
     let Query(FromEpoch { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the number of an epoch",
     })?;
     let manifests = app.store.manifests(from).await?;
-    let notes = manifests
+    Ok(place.held_by(json_of(manifests.into_iter().map(|(_, stored)| stored.note))))
+}
+
+/// An array of notes.
+fn json_of(notes: impl IntoIterator<Item = Vec<u8>>) -> Response {
+    let notes = notes
         .into_iter()
-        .map(|(_, stored)| String::from_utf8_lossy(&stored.note).into_owned());
+        .map(|note| String::from_utf8_lossy(&note).into_owned());
     let json = serde_json::Value::from(notes.collect::<Vec<_>>()).to_string();
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// A sealed report, or a part of it.
@@ -79,13 +116,16 @@ pub(super) async fn report(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    authenticate(&app, &parts)?;
+    let place = authenticate(&app, &parts)?;
     let digest: Digest = path
         .ok()
         .and_then(|Path(digest)| digest.parse().ok())
         .ok_or(Problem::NotFound)?;
-    let (_, leaf) = app.store.leaf_of(digest).await?.ok_or(Problem::NotFound)?;
-    let size = leaf.size();
+    let logged = app.store.leaf_of(digest).await?.ok_or(Problem::NotFound)?;
+    if logged.destroyed {
+        return Err(Problem::ReportDestroyed);
+    }
+    let size = logged.leaf.size();
     let part = part(&parts.headers, size)?;
     let range = part.clone().unwrap_or(0..size);
     let reader = app.store.read(digest, range.clone()).await?.ok_or(Problem::NotFound)?;
@@ -106,7 +146,7 @@ pub(super) async fn report(
         );
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    Ok(response)
+    Ok(place.held_by(response))
 }
 
 /// The one range a `Range` header asks for. RFC 9110 lets a server ignore what it does not support.
@@ -134,7 +174,7 @@ fn part(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, Problem> {
     }
 }
 
-fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
+fn authenticate(app: &App, parts: &Parts) -> Result<Place, Problem> {
     let refused = |error: CourierError| Problem::NotACourier {
         detail: error.to_string(),
     };
@@ -160,7 +200,8 @@ fn authenticate(app: &App, parts: &Parts) -> Result<(), Problem> {
     let now = app.clock.now_unix_s();
     let couriers = app.published().couriers(app.clock.today());
     let verified = courier_request::verify(request, &signed, &couriers, app.instance, now).map_err(refused)?;
-    app.first_use(&verified, now).map_err(refused)
+    app.first_use(&verified, now).map_err(refused)?;
+    app.courier_answers.place(verified.courier).ok_or(Problem::Busy)
 }
 
 #[cfg(test)]

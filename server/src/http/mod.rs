@@ -5,22 +5,27 @@
 //! | `GET /v1/charter`, `GET /v1/manifest` | all | `notes` |
 //! | `PUT /v1/charter`, `PUT /v1/manifest` | signed content | `notes` |
 //! | `POST /v1/reports?epoch=N` | all | `reports` |
-//! | `GET /v1/log/leaves?from=N`, `GET /v1/log/manifests?from=EPOCH`, `GET /v1/reports/{digest}` | couriers | `log` |
+//! | `POST /v1/orders` | signed content | `orders` |
+//! | `GET /v1/board/{shard}` | all | `board` |
+//! | `GET /v1/log/checkpoint`, `GET /v1/log/leaves?from=N`, `GET /v1/log/orders?from=N`, `GET /v1/log/manifests?from=EPOCH`, `GET /v1/reports/{digest}` | couriers | `log` |
 //! | `GET /healthz` | own listener | `health` |
 //!
 //! Handlers log nothing: what happened is in the answer and, if it was stored, in the ledger.
 
+mod answers;
+mod board;
 mod connection;
 mod health;
 mod log;
 mod notes;
+mod orders;
 mod problem;
 mod reports;
 mod upload;
 
 use std::{
     fmt,
-    fs::File,
+    os::fd::AsFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -41,15 +46,17 @@ use marram_crypto::{
 };
 use tokio::sync::Semaphore;
 
+use self::answers::Answers;
 use crate::{
     clock::Clock,
     config::{Config, Limits},
+    deletions::Deletions,
     published::Published,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 pub use connection::{Bound, serve};
-pub use log::MAX_LEAVES;
+pub use log::{MAX_LEAVES, MAX_ORDERS};
 pub use problem::{LEN as PROBLEM_LEN, Problem, StoreProblem};
 
 /// What the handlers share.
@@ -65,12 +72,16 @@ pub struct App {
     published: RwLock<Arc<Published>>,
     /// Held while something is published, so that what is stored and what is shown agree.
     publishing: tokio::sync::Mutex<()>,
+    deletions: Deletions,
     nonces: Mutex<Nonces>,
     /// One permit for each byte that a small report has in memory.
     small_uploads: Arc<Semaphore>,
     /// The same for charters and manifests, apart: whoever fills it keeps no report out.
     publications: Arc<Semaphore>,
+    /// The same for order files.
+    order_files: Arc<Semaphore>,
     large_uploads: Semaphore,
+    courier_answers: Answers,
 }
 
 impl App {
@@ -81,6 +92,7 @@ impl App {
         config: &Config,
         log_key: SigningKey,
         published: Published,
+        deletions: Deletions,
     ) -> Self {
         let limits = config.limits;
         Self {
@@ -94,10 +106,13 @@ impl App {
             log_key,
             published: RwLock::new(Arc::new(published)),
             publishing: tokio::sync::Mutex::new(()),
+            deletions,
             nonces: Mutex::default(),
             small_uploads: Arc::new(Semaphore::new(limits.small_uploads_bytes as usize)),
             publications: Arc::new(Semaphore::new(notes::MAX_PUBLICATIONS_LEN)),
+            order_files: Arc::new(Semaphore::new(orders::MAX_ORDER_FILES_LEN)),
             large_uploads: Semaphore::new(limits.large_uploads),
+            courier_answers: Answers::default(),
             limits,
         }
     }
@@ -107,12 +122,23 @@ impl App {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Destroys what is due, if that was not done today.
+    ///
+    /// # Errors
+    /// What the store said. The next call tries again.
+    pub async fn destroy_what_is_due(&self) -> Result<(), StoreError> {
+        let chain = &self.published().chain;
+        self.deletions
+            .sweep(self.store.as_ref(), chain, self.clock.today())
+            .await
+    }
+
     fn replace_published(&self, published: Published) {
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
     }
 
     /// Whether the disk of temporary files is nearly full.
-    fn spooling_crowds(&self, file: &File) -> bool {
+    fn spooling_crowds(&self, file: impl AsFd) -> bool {
         let stat = rustix::fs::fstatvfs(file);
         stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < self.spool_reserve_bytes)
     }
@@ -143,11 +169,15 @@ pub fn routes(app: Arc<App>) -> Router {
             get(notes::get_manifest).put(notes::put_manifest).options(preflight),
         )
         .route("/v1/reports", post(reports::post).options(preflight))
+        .route("/v1/orders", post(orders::post).options(preflight))
+        .route("/v1/board/{shard}", get(board::get).options(preflight))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .fallback(async || Problem::NotFound)
         .layer(middleware::from_fn(any_origin));
     let couriers = Router::new()
+        .route("/v1/log/checkpoint", get(log::checkpoint))
         .route("/v1/log/leaves", get(log::leaves))
+        .route("/v1/log/orders", get(log::orders))
         .route("/v1/log/manifests", get(log::manifests))
         .route("/v1/reports/{digest}", get(log::report))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed);

@@ -15,6 +15,7 @@ use marram_crypto::{
     manifest::{GRACE_DAYS, ManifestError, UntrustedManifest},
     note,
 };
+use tokio::sync::Semaphore;
 
 use super::{
     App,
@@ -48,7 +49,7 @@ pub(super) async fn get_manifest(State(app): State<Arc<App>>) -> Result<Response
 
 /// Takes a longer charter chain. 201 if it is new, 200 if it is ours.
 pub(super) async fn put_charter(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
-    let json = read(&app, request, MAX_CHAIN_LEN).await?;
+    let json = read(&app, request, MAX_CHAIN_LEN as u64, &app.publications).await?;
     to_the_end(publish_charters(app, json)).await
 }
 
@@ -87,7 +88,7 @@ async fn publish_charters(app: Arc<App>, json: Buffer) -> Result<StatusCode, Pro
 
 /// Takes a manifest. 201 if it is new, 200 if it is stored already.
 pub(super) async fn put_manifest(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
-    let note = read(&app, request, note::MAX_LEN).await?;
+    let note = read(&app, request, note::MAX_LEN as u64, &app.publications).await?;
     to_the_end(publish_manifest(app, note)).await
 }
 
@@ -151,18 +152,18 @@ async fn publish_manifest(app: Arc<App>, note: Buffer) -> Result<StatusCode, Pro
 }
 
 /// Receives a body. Anyone can send these, so they have room of their own.
-async fn read(app: &App, request: Request, limit: usize) -> Result<Buffer, Problem> {
+pub(super) async fn read(app: &App, request: Request, limit: u64, room: &Arc<Semaphore>) -> Result<Buffer, Problem> {
     let (parts, body) = request.into_parts();
     let upload = Upload::new(&parts.headers, body, app.limits);
     receiving(upload, async |upload| {
-        upload::small(upload, &parts.headers, limit as u64, &app.publications).await
+        upload::small(upload, &parts.headers, limit, room).await
     })
     .await
 }
 
 /// Runs `publish` even if the client goes away, so that nothing is stored and not shown, and nobody gets two turns at
 /// once by leaving. What waits is bounded by the room its bodies hold.
-async fn to_the_end(
+pub(super) async fn to_the_end(
     publish: impl Future<Output = Result<StatusCode, Problem>> + Send + 'static,
 ) -> Result<StatusCode, Problem> {
     tokio::spawn(publish)
@@ -171,7 +172,9 @@ async fn to_the_end(
 }
 
 /// Runs `verify` off the async threads. Callers hold `publishing`, so that there is one at a time.
-async fn aside<T: Send + 'static>(verify: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn aside<T: Send + 'static>(
+    verify: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(verify)
         .await
         .unwrap_or(Err(Problem::Store(StoreProblem::Failed)))

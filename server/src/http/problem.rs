@@ -57,6 +57,8 @@ pub enum Problem {
     NotACourier {
         detail: String,
     },
+    NoBoard,
+    ReportDestroyed,
     RangeNotSatisfiable {
         size: u64,
     },
@@ -101,6 +103,8 @@ impl Problem {
             Self::Refused { name, .. } => name,
             Self::OtherLogKey { .. } => "other-log-key",
             Self::NotACourier { .. } => "not-a-courier",
+            Self::NoBoard => "no-board",
+            Self::ReportDestroyed => "report-destroyed",
             Self::RangeNotSatisfiable { .. } => "range-not-satisfiable",
             Self::Store(StoreProblem::Full) => "store-full",
             Self::Store(StoreProblem::ReadOnly) => "store-read-only",
@@ -111,14 +115,14 @@ impl Problem {
 
     const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoBoard => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadQuery { .. } | Self::NotABucket { .. } | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::EpochNotOpen { .. } | Self::OtherLogKey { .. } => StatusCode::CONFLICT,
-            Self::EpochClosed { .. } => StatusCode::GONE,
+            Self::EpochClosed { .. } | Self::ReportDestroyed => StatusCode::GONE,
             Self::Shape(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused { status, .. } => *status,
             Self::NotACourier { .. } => StatusCode::UNAUTHORIZED,
@@ -146,6 +150,8 @@ impl Problem {
             Self::Refused { .. } => "Refused",
             Self::OtherLogKey { .. } => "The manifest names another log key",
             Self::NotACourier { .. } => "For couriers only",
+            Self::NoBoard => "No board hangs here",
+            Self::ReportDestroyed => "The report was destroyed",
             Self::RangeNotSatisfiable { .. } => "No such part",
             Self::Store(_) => "The server cannot do this now",
         }
@@ -177,6 +183,14 @@ impl Problem {
             Self::Refused { detail, .. } | Self::NotACourier { detail } => format!("{detail}."),
             Self::OtherLogKey { ours } => {
                 format!("This server's log key is {ours}. Issue the manifest with that key, or publish it on the server it names.")
+            }
+            Self::NoBoard => {
+                "The organization has hung no board in this shard yet, or there is no such shard: shards are written as three hexadecimal \
+                 digits, and /v1/manifest says how many there are."
+                    .to_owned()
+            }
+            Self::ReportDestroyed => {
+                "Caseworkers ordered that, or its retention was over. Its leaf stays in the log; /v1/log/orders has the orders.".to_owned()
             }
             Self::RangeNotSatisfiable { size } => format!("The report has {size} bytes."),
             Self::Store(StoreProblem::Full) => "The disk is full. Nothing was stored; send it again later.".to_owned(),
@@ -236,6 +250,7 @@ impl From<StoreError> for Problem {
             StoreError::Full => StoreProblem::Full,
             StoreError::ReadOnly(_) | StoreError::View(_) | StoreError::Closed => StoreProblem::ReadOnly,
             StoreError::BodyLost { segment } => StoreProblem::BodyLost { segment },
+            StoreError::Destroyed => return Self::ReportDestroyed,
             StoreError::NoteTooLong { limit, .. } => return Self::TooLarge { limit: limit as u64 },
             StoreError::Io(_) => StoreProblem::Failed,
         })

@@ -124,7 +124,6 @@ async fn spool(
         _ => Problem::Store(StoreProblem::Failed),
     };
     let file = tempfile::tempfile_in(&app.data_dir).map_err(failed)?;
-    let disk = file.try_clone().map_err(failed)?;
     let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Hasher::new();
     let mut written = 0_u64;
@@ -138,7 +137,7 @@ async fn spool(
         let before = written / SPACE_CHECK_LEN;
         written += bytes.len() as u64;
         // What is only under way must not crowd out what could be stored.
-        if written / SPACE_CHECK_LEN > before && app.spooling_crowds(&disk) {
+        if written / SPACE_CHECK_LEN > before && app.spooling_crowds(&file) {
             return Err(Problem::Store(StoreProblem::Full));
         }
         next = upload.next().await?;

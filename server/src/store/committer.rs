@@ -12,165 +12,65 @@
 //! can see it.
 
 use std::{
-    collections::HashMap,
-    fs::File,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use marram_crypto::{
+    board::Shard,
     day::{Day, Epoch},
     digest::Digest,
     leaf::Leaf,
 };
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    mpsc::{self, error::TryRecvError},
-    oneshot,
-};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    Appended, Put, REPEAT_DAYS,
+    Appended, Ordered, Put, REPEAT_DAYS, Why,
+    boards::Boards,
     body::Body,
     error::StoreError,
-    files,
     ledger::{CommitError, Ledger},
+    queue::{Collector, Job, Next, Reply},
     record::{NoteKey, Record, StoredLeaf},
     segments::Segments,
+    shared::{Shared, VIEW_FAILED},
+    state::Hung,
     view::{Batch, NotePlace, View},
 };
 
-/// How many jobs a group takes.
-pub(super) const MAX_GROUP_JOBS: usize = 1024;
-/// A group with more than one body has at most this many bytes of bodies.
-const MAX_GROUP_BODY_BYTES: u64 = 4 << 20;
-/// A group that has this many bytes of notes takes no more; with one more note it is still below the ledger's limit.
-const MAX_GROUP_NOTE_BYTES: usize = 2 << 20;
-
-/// Why nothing is written when only the view is at fault.
-pub(super) const VIEW_FAILED: &str = "the view failed";
 /// How often a store that stopped writing tries again.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
-/// How often it looks meanwhile whether anybody waits to be refused.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// Something to write.
-pub(super) enum Job {
-    Append {
-        body: Body,
-        epoch: Epoch,
-        today: Day,
-        reply: Reply<Appended>,
-        /// The share of the queue's memory; given back when the body is dropped.
-        memory: OwnedSemaphorePermit,
-    },
-    Put {
-        key: NoteKey,
-        digest: Digest,
-        note: Vec<u8>,
-        reply: Reply<Put>,
-    },
-    /// Nothing: somebody has called [`Shared::stop_writing`].
-    Wake,
-}
-
-/// What the committer and the readers share.
-pub(super) struct Shared {
-    /// Gone after the stop.
-    pub(super) view: RwLock<Option<View>>,
-    /// How many leaves are committed.
-    pub(super) len: AtomicU64,
-    /// Why nothing is written now.
-    pub(super) read_only: Mutex<Option<&'static str>>,
-    /// For reading charters and manifests.
-    pub(super) ledger: File,
-    /// Free bytes on the disk below which the store is full.
-    pub(super) reserve: u64,
-    /// Bytes that were synced in segments and ledger, whether they stayed or not.
-    #[cfg(test)]
-    pub(super) synced: AtomicU64,
-}
-
-impl Shared {
-    /// Why `bytes` cannot be written now.
-    pub(super) fn refusal(&self, bytes: u64) -> Option<StoreError> {
-        if let Some(reason) = self.read_only() {
-            return Some(StoreError::ReadOnly(reason));
-        }
-        // sled does not survive a full disk in good health, so that the last megabytes are left to it.
-        match files::free_space(&self.ledger) {
-            Ok(free) if free < bytes.saturating_add(self.reserve) => Some(StoreError::Full),
-            _ => None,
-        }
-    }
-
-    /// Why nothing is written now, if so.
-    pub(super) fn read_only(&self) -> Option<&'static str> {
-        *self.read_only.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nothing is written from now on, until the committer has recovered.
-    pub(super) fn stop_writing(&self, reason: &'static str) -> StoreError {
-        let mut read_only = self.read_only.lock().unwrap_or_else(PoisonError::into_inner);
-        if read_only.is_none() {
-            tracing::error!(
-                reason,
-                "the store stopped writing, and tries again until it can: look at the disk"
-            );
-        }
-        StoreError::ReadOnly(read_only.get_or_insert(reason))
-    }
-}
-
 /// The writing half of the store.
 pub(super) struct Committer {
     pub(super) folder: PathBuf,
     pub(super) ledger: Ledger,
     pub(super) segments: Segments,
+    pub(super) boards: Boards,
     pub(super) shared: Arc<Shared>,
-}
-
-/// Makes groups of what waits.
-pub(super) struct Collector {
-    queue: mpsc::Receiver<Job>,
-    /// Did not fit into the last group.
-    held: Option<Job>,
-    /// Bytes of bodies in a group of more than one. No more than a segment has, so that a group begins one new segment
-    /// at most, in whatever order its bodies are written: that is how a start tells an interrupted group from bodies
-    /// whose ledger was lost.
-    max_body_bytes: u64,
-}
-
-/// What the collector found.
-pub(super) enum Next {
-    Group(Vec<Job>),
-    /// Nothing came for as long as was to be waited.
-    Nothing,
-    /// All senders are gone.
-    End,
 }
 
 /// What a group will change, and whom to tell.
 #[derive(Default)]
-struct Group {
-    payload: Vec<u8>,
-    batch: Batch,
+pub(super) struct Group {
+    pub(super) payload: Vec<u8>,
+    pub(super) batch: Batch,
+    /// The new boards again, by shard.
+    pub(super) hung: BTreeMap<Shard, Hung>,
     /// The new leaves again, by digest: the same bytes may be in a group twice.
     new: HashMap<Digest, (u64, Leaf)>,
     /// Bodies that are stored already, with their share of the queue's memory.
     repeats: Vec<(Body, OwnedSemaphorePermit)>,
     answers: Vec<AnswerTo>,
+    /// What to destroy once the group is committed.
+    destroys: Vec<(BTreeMap<u64, Why>, Reply<()>)>,
 }
 
 enum AnswerTo {
     Append(Reply<Appended>, Appended),
     Put(Reply<Put>, Put),
+    Order(Reply<Ordered>, Ordered),
 }
 
 impl Committer {
@@ -193,14 +93,17 @@ impl Committer {
 
     fn commit(&mut self, jobs: Vec<Job>) {
         let bytes = jobs.iter().map(Job::bytes).fold(0, u64::saturating_add);
-        let mut group = Group {
-            batch: Batch {
-                first: self.shared.len.load(Ordering::Acquire),
-                ..Batch::default()
-            },
-            ..Group::default()
-        };
-        match self.write(jobs, bytes, &mut group) {
+        let mut group = Group::default();
+        {
+            let state = self.shared.state();
+            (group.batch.first, group.batch.first_order) = (state.size(), state.orders());
+        }
+        let written = self.write(jobs, bytes, &mut group);
+        if !group.hung.is_empty() {
+            self.take_down_boards();
+        }
+        let destroys = std::mem::take(&mut group.destroys);
+        match written {
             Ok(()) => {
                 let rehearsed = !group.repeats.is_empty();
                 group.answer(&Ok(()));
@@ -210,54 +113,13 @@ impl Committer {
             }
             Err(error) => group.answer(&Err(error)),
         }
+        for (targets, reply) in destroys {
+            drop(reply.send(self.destroy(&targets)));
+        }
     }
 
     fn write(&mut self, jobs: Vec<Job>, bytes: u64, group: &mut Group) -> Result<(), StoreError> {
-        let mut failed = self.shared.refusal(bytes);
-        for job in jobs {
-            // After a failure the rest is only collected, to be told.
-            let (answer, staged) = match job {
-                Job::Append {
-                    mut body,
-                    epoch,
-                    today,
-                    reply,
-                    memory,
-                } => {
-                    let (appended, staged) = if failed.is_some() {
-                        (
-                            Appended::Uniform {
-                                leaf: leaf_of(&body, epoch, today),
-                            },
-                            Ok(()),
-                        )
-                    } else {
-                        self.stage_body(&mut body, epoch, today, group)
-                    };
-                    if !matches!(appended, Appended::Fresh { .. }) {
-                        group.repeats.push((body, memory));
-                    }
-                    (AnswerTo::Append(reply, appended), staged)
-                }
-                Job::Put {
-                    key,
-                    digest,
-                    note,
-                    reply,
-                } => {
-                    let (put, staged) = if failed.is_some() {
-                        (Put::Repeated, Ok(()))
-                    } else {
-                        self.stage_note(key, digest, &note, group)
-                    };
-                    (AnswerTo::Put(reply, put), staged)
-                }
-                Job::Wake => continue,
-            };
-            group.answers.push(answer);
-            failed = failed.or(staged.err());
-        }
-        if let Some(error) = failed {
+        if let Some(error) = self.stage(jobs, self.shared.refusal(bytes), group) {
             self.undo()?;
             if let StoreError::View(_) = error {
                 return Err(self.shared.stop_writing(VIEW_FAILED));
@@ -297,9 +159,10 @@ impl Committer {
         // Committed. From here on nothing may be answered with an error.
         self.segments.keep(end);
         #[cfg(test)]
-        self.shared
-            .synced
-            .store(self.ledger.synced + self.segments.synced, Ordering::Release);
+        self.shared.synced.store(
+            self.ledger.synced + self.segments.synced,
+            std::sync::atomic::Ordering::Release,
+        );
         if group.payload.is_empty() {
             return Ok(());
         }
@@ -310,7 +173,13 @@ impl Committer {
             .and_then(|view| view.apply(&group.batch));
         drop(view);
         match applied {
-            Ok(()) => self.shared.len.store(group.next_index(), Ordering::Release),
+            Ok(()) => {
+                self.shared.state_mut().apply_all(&group.payload);
+                let state = self.shared.state();
+                if let Err(error) = self.segments.unlink_spent(state.segments()) {
+                    tracing::warn!(kind = %error.kind(), "a segment without reports could not be removed yet");
+                }
+            }
             // Nothing is lost, but reports could be stored twice from now on: stop until the view is rebuilt.
             Err(error) => {
                 tracing::error!(%error, "the view failed after a commit");
@@ -318,6 +187,67 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Stages what is to be written. Returns why nothing is: `failed`, or what failed now.
+    fn stage(&mut self, jobs: Vec<Job>, mut failed: Option<StoreError>, group: &mut Group) -> Option<StoreError> {
+        for job in jobs {
+            // After a failure the rest is only collected, to be told.
+            let (answer, staged) = match job {
+                Job::Append {
+                    mut body,
+                    epoch,
+                    today,
+                    reply,
+                    memory,
+                } => {
+                    let (appended, staged) = if failed.is_some() {
+                        (
+                            Appended::Uniform {
+                                leaf: leaf_of(&body, epoch, today),
+                            },
+                            Ok(()),
+                        )
+                    } else {
+                        self.stage_body(&mut body, epoch, today, group)
+                    };
+                    if !matches!(appended, Appended::Fresh { .. }) {
+                        group.repeats.push((body, memory));
+                    }
+                    (AnswerTo::Append(reply, appended), staged)
+                }
+                Job::Put {
+                    key,
+                    digest,
+                    note,
+                    reply,
+                } => {
+                    let (put, staged) = if failed.is_some() {
+                        (Put::Repeated, Ok(()))
+                    } else {
+                        self.stage_note(key, digest, &note, group)
+                    };
+                    (AnswerTo::Put(reply, put), staged)
+                }
+                Job::Order { order, reply } => {
+                    let staged = match failed {
+                        Some(_) => Ok(Ordered::Conflict),
+                        None => self.stage_order(&order, group),
+                    };
+                    let (ordered, staged) =
+                        staged.map_or_else(|error| (Ordered::Conflict, Err(error)), |ordered| (ordered, Ok(())));
+                    (AnswerTo::Order(reply, ordered), staged)
+                }
+                Job::Destroy { targets, reply } => {
+                    group.destroys.push((targets, reply));
+                    continue;
+                }
+                Job::Wake => continue,
+            };
+            group.answers.push(answer);
+            failed = failed.or(staged.err());
+        }
+        failed
     }
 
     fn stage_body(
@@ -410,7 +340,7 @@ impl Committer {
         }
     }
 
-    fn with_view<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn with_view<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let view = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
         read(view.as_ref().ok_or(StoreError::Closed)?)
     }
@@ -428,67 +358,6 @@ impl Committer {
     }
 }
 
-impl Job {
-    /// How many bytes it writes, about.
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Append { body, .. } => body.size(),
-            Self::Put { note, .. } => note.len() as u64,
-            Self::Wake => 0,
-        }
-    }
-}
-
-impl Collector {
-    /// Takes from `queue`.
-    pub(super) fn new(queue: mpsc::Receiver<Job>, segment_bytes: u64) -> Self {
-        Self {
-            queue,
-            held: None,
-            max_body_bytes: MAX_GROUP_BODY_BYTES.min(segment_bytes),
-        }
-    }
-
-    /// What is committed next. Waits for it for as long as it takes, or for `patience`.
-    pub(super) fn next(&mut self, patience: Option<Duration>) -> Next {
-        let mut next = match (self.held.take(), patience) {
-            (Some(held), _) => Some(held),
-            (None, None) => self.queue.blocking_recv(),
-            (None, Some(patience)) => match self.wait(patience) {
-                Err(TryRecvError::Empty) => return Next::Nothing,
-                received => received.ok(),
-            },
-        };
-        let (mut bodies, mut notes) = (0_u64, 0);
-        let mut jobs = Vec::new();
-        while let Some(job) = next {
-            match &job {
-                Job::Append { body, .. } if bodies > 0 && bodies.saturating_add(body.size()) > self.max_body_bytes => {
-                    self.held = Some(job);
-                    break;
-                }
-                Job::Append { body, .. } => bodies = bodies.saturating_add(body.size()),
-                Job::Put { note, .. } => notes += note.len(),
-                Job::Wake => {}
-            }
-            jobs.push(job);
-            let room = jobs.len() < MAX_GROUP_JOBS && notes < MAX_GROUP_NOTE_BYTES;
-            next = if room { self.queue.try_recv().ok() } else { None };
-        }
-        if jobs.is_empty() { Next::End } else { Next::Group(jobs) }
-    }
-
-    fn wait(&mut self, patience: Duration) -> Result<Job, TryRecvError> {
-        let until = Instant::now() + patience;
-        loop {
-            match self.queue.try_recv() {
-                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
-                received => return received,
-            }
-        }
-    }
-}
-
 impl Group {
     /// The index of the next new leaf.
     fn next_index(&self) -> u64 {
@@ -501,6 +370,7 @@ impl Group {
             match answer {
                 AnswerTo::Append(reply, appended) => drop(reply.send(outcome.clone().map(|()| appended))),
                 AnswerTo::Put(reply, put) => drop(reply.send(outcome.clone().map(|()| put))),
+                AnswerTo::Order(reply, ordered) => drop(reply.send(outcome.clone().map(|()| ordered))),
             }
         }
     }

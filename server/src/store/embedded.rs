@@ -4,27 +4,31 @@
 //! lock          held while a server runs on the folder
 //! ledger        the record
 //! segments/     the bodies
+//! boards/       the boards that hang
 //! view/         indexes, rebuildable
 //! clean         exists from a clean stop to the next start: how ledger and view were left
 //! ```
 
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io::{self, SeekFrom, Write},
+    io::{self, SeekFrom},
     ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     thread::JoinHandle,
 };
 
 use marram_crypto::{
+    board::Shard,
     day::{Day, Epoch},
     digest::Digest,
     leaf::Leaf,
+    order::OrderId,
+    tree::Head,
 };
 use rustix::fs::{FlockOperation, flock};
 use tokio::{
@@ -33,22 +37,25 @@ use tokio::{
 };
 
 use super::{
-    Answer, Appended, NOTE_MAX_LEN, Note, Put, ReportReader, Store,
+    Answer, Appended, Logged, NOTE_MAX_LEN, NewOrder, Note, Ordered, Put, ReportReader, Store, Why,
+    boards::{self, Boards},
     body::Body,
-    committer::{Collector, Committer, Job, MAX_GROUP_JOBS, Shared, VIEW_FAILED},
+    clean,
+    committer::Committer,
     error::{OpenError, StoreError, at},
     files,
     ledger::{self, Ledger},
+    queue::{Collector, Job, MAX_GROUP_JOBS},
+    rebuild::{rebuild, unknown_record},
     record::{self, Family, NoteKey, Record},
-    segments::{self, Ends, Segments},
-    view::{self, Batch, Digests, NotePlace, View},
+    segments::{self, Segments},
+    shared::{Shared, VIEW_FAILED},
+    state::State,
+    view::{self, Digests, NotePlace, View},
 };
 
-/// How many leaves a rebuild hands to the view at a time.
-const REBUILD_BATCH: usize = 10_000;
 /// A reader's buffer in bytes.
 const READ_BUFFER_LEN: usize = 1 << 16;
-const CLEAN_TYPE: &str = "marram/clean-stop/v1";
 
 /// How large things may grow.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +82,7 @@ impl Default for Settings {
 pub struct Embedded {
     shared: Arc<Shared>,
     segments: PathBuf,
+    boards: PathBuf,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     /// One permit for each of `queue_bytes`.
     memory: Arc<Semaphore>,
@@ -90,14 +98,6 @@ struct Stopping {
     lock: Option<File>,
 }
 
-/// What a clean stop leaves.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Clean {
-    ledger_len: u64,
-    ledger: Digest,
-    view: Digest,
-}
-
 impl Embedded {
     /// Opens the store in `folder`, creating it if it is missing. Blocks: reads the whole ledger, and after an unclean
     /// stop rebuilds the view from it.
@@ -111,13 +111,12 @@ impl Embedded {
         let segments_folder = segments::folder_in(folder);
         let view_path = view::folder_in(folder);
 
-        let clean = read_clean(folder);
+        let clean = clean::read(folder);
         refuse_lost_ledger(&ledger_path, &segments_folder)?;
 
         // Whether the view is as a clean stop left it is known before the ledger is read, and that the ledger is too
         // only after; so a rebuild reads the ledger a second time.
-        let mut ends = Ends::new();
-        let mut len = 0_u64;
+        let mut state = State::default();
         let mut digests = Digests::default();
         let ledger = Ledger::open(
             &ledger_path,
@@ -126,47 +125,53 @@ impl Embedded {
                 for read in record::read_all(payload) {
                     let (_, record) = read.map_err(|_| unknown_record(&ledger_path, payload_at))?;
                     if let Record::Leaf(stored) = record {
-                        digests.insert(stored.leaf.digest, len);
-                        len += 1;
-                        let end = ends.entry(stored.place.segment).or_default();
-                        *end = stored.end().max(*end);
+                        digests.insert(stored.leaf.digest, state.size());
                     }
+                    state.apply(&record);
                 }
                 Ok(())
             },
         )?;
-        let segments = Segments::open(&segments_folder, &ends, settings.segment_bytes)?;
+        let segments = Segments::open(&segments_folder, state.segments(), settings.segment_bytes)?;
+        let boards_folder = boards::folder_in(folder);
+        let boards = Boards::open(&boards_folder, state.boards())?;
 
         // From here on the folder is in use: a marker that is found later was left by a later stop.
-        remove_clean(folder).map_err(at(folder))?;
+        clean::remove(folder).map_err(at(folder))?;
         let kept = clean.is_some_and(|clean| {
             clean.ledger_len == ledger.len()
                 && clean.ledger == ledger.digest()
                 && view::digest_of(&view_path, false).is_ok_and(|digest| digest == clean.view)
         });
         let kept = if kept { View::open(&view_path).ok() } else { None };
-        let kept = kept.filter(|view| view.len().is_ok_and(|found| found == len));
+        let kept = kept.filter(|view| view.len().is_ok_and(|found| found == state.size()));
         let rebuilt = kept.is_none();
-        let view = kept
-            .map_or_else(|| rebuild(folder, len, View::write), Ok)?
-            .with_digests(digests);
+        let view = match kept {
+            Some(view) => view,
+            None => rebuild(folder, state.size(), View::write)?.0,
+        };
+        let view = view.with_digests(digests);
         files::sync_folder(folder).map_err(at(folder))?;
 
         let shared = Arc::new(Shared {
             view: RwLock::new(Some(view)),
-            len: AtomicU64::new(len),
+            state: RwLock::new(state),
             read_only: Mutex::new(None),
             ledger: ledger.reader().map_err(at(&ledger_path))?,
             reserve: settings.reserve_bytes,
             #[cfg(test)]
             synced: AtomicU64::new(0),
         });
-        let committer = Committer {
+        let mut committer = Committer {
             folder: folder.to_owned(),
             ledger,
             segments,
+            boards,
             shared: Arc::clone(&shared),
         };
+        if let Err(error) = committer.erase() {
+            tracing::error!(%error, "reports that were destroyed could not be erased yet: look at the disk");
+        }
         let (sender, receiver) = mpsc::channel(MAX_GROUP_JOBS);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
@@ -175,6 +180,7 @@ impl Embedded {
         Ok(Self {
             shared,
             segments: segments_folder,
+            boards: boards_folder,
             queue: Mutex::new(Some(sender)),
             memory: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
@@ -212,12 +218,7 @@ impl Embedded {
     }
 
     async fn put(&self, key: NoteKey, digest: Digest, note: Vec<u8>) -> Result<Put, StoreError> {
-        if note.len() > NOTE_MAX_LEN {
-            return Err(StoreError::NoteTooLong {
-                len: note.len(),
-                limit: NOTE_MAX_LEN,
-            });
-        }
+        check_note(&note)?;
         self.enqueue(|reply| Job::Put {
             key,
             digest,
@@ -271,25 +272,48 @@ impl Store for Embedded {
     }
 
     fn size(&self) -> Answer<'_, u64> {
-        Box::pin(async { Ok(self.shared.len.load(Ordering::Acquire)) })
+        Box::pin(async { Ok(self.shared.state().size()) })
+    }
+
+    fn head(&self) -> Answer<'_, Head> {
+        Box::pin(async { Ok(self.shared.state().tree().head()) })
     }
 
     fn leaves(&self, from: u64, limit: usize) -> Answer<'_, Vec<Leaf>> {
         Box::pin(self.look(move |view, _| view.leaves(from, limit)))
     }
 
-    fn leaf_of(&self, digest: Digest) -> Answer<'_, Option<(u64, Leaf)>> {
-        Box::pin(self.look(move |view, _| Ok(view.find(digest)?.map(|(index, stored)| (index, stored.leaf)))))
+    fn kept(&self, from: u64, limit: usize) -> Answer<'_, Vec<(u64, Leaf)>> {
+        Box::pin(self.look(move |view, shared| {
+            let indexes: Vec<u64> = shared.state().kept(from).take(limit).collect();
+            let leaf = |index| Ok((index, view.stored(index)?.leaf));
+            indexes.into_iter().map(leaf).collect()
+        }))
+    }
+
+    fn leaf_of(&self, digest: Digest) -> Answer<'_, Option<Logged>> {
+        Box::pin(self.look(move |view, shared| {
+            Ok(view.find(digest)?.map(|(index, stored)| Logged {
+                index,
+                leaf: stored.leaf,
+                destroyed: shared.state().is_destroyed(index),
+            }))
+        }))
     }
 
     fn read(&self, digest: Digest, range: Range<u64>) -> Answer<'_, Option<ReportReader>> {
         Box::pin(async move {
             let found = self.look(move |view, _| view.find(digest)).await?;
-            let Some((_, stored)) = found else { return Ok(None) };
+            let Some((index, stored)) = found else { return Ok(None) };
+            if self.shared.state().is_destroyed(index) {
+                return Err(StoreError::Destroyed);
+            }
             let segment = stored.place.segment;
             let path = segments::path_of(&self.segments, segment);
             let mut file = match tokio::fs::File::open(&path).await {
                 Ok(file) => file,
+                // Perhaps just now.
+                Err(_) if self.shared.state().is_destroyed(index) => return Err(StoreError::Destroyed),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::BodyLost { segment }),
                 Err(error) => return Err(error.into()),
             };
@@ -308,7 +332,7 @@ impl Store for Embedded {
         Box::pin(self.look(|view, shared| {
             view.charters()?
                 .into_iter()
-                .map(|(key, place)| Ok(read_note(&shared.ledger, key, place)?))
+                .map(|(key, place)| Ok(read_note(&shared.ledger, key.version, place)?))
                 .collect()
         }))
     }
@@ -329,7 +353,7 @@ impl Store for Embedded {
             let mut manifests = Vec::new();
             for (key, place) in view.manifests(from)? {
                 if let Family::Manifest(epoch) = key.family {
-                    manifests.push((epoch, read_note(&shared.ledger, key, place)?));
+                    manifests.push((epoch, read_note(&shared.ledger, key.version, place)?));
                 }
             }
             Ok(manifests)
@@ -345,6 +369,65 @@ impl Store for Embedded {
             digest,
             note,
         ))
+    }
+
+    fn newest_manifest(&self, epoch: Epoch) -> Answer<'_, Option<Note>> {
+        Box::pin(self.look(move |view, shared| {
+            let family = Family::Manifest(epoch);
+            let Some(version) = view.newest(family)? else {
+                return Ok(None);
+            };
+            let key = NoteKey { family, version };
+            let place = view.note(key)?;
+            Ok(place
+                .map(|place| read_note(&shared.ledger, key.version, place))
+                .transpose()?)
+        }))
+    }
+
+    fn orders(&self, from: u64, limit: usize) -> Answer<'_, Vec<Vec<u8>>> {
+        Box::pin(self.look(move |view, shared| {
+            let places = view.orders(from, limit)?;
+            let notes = places.into_iter().map(|place| read_bytes(&shared.ledger, place));
+            Ok(notes.collect::<io::Result<_>>()?)
+        }))
+    }
+
+    fn order_of(&self, id: OrderId) -> Answer<'_, Option<(u64, Digest)>> {
+        Box::pin(self.look(move |view, _| Ok(view.order(id)?.map(|(index, place)| (index, place.digest)))))
+    }
+
+    fn put_order(&self, order: NewOrder) -> Answer<'_, Ordered> {
+        Box::pin(async {
+            check_note(&order.note)?;
+            self.enqueue(|reply| Job::Order { order, reply }).await
+        })
+    }
+
+    fn board(&self, shard: Shard) -> Answer<'_, Option<(u64, ReportReader)>> {
+        let folder = self.boards.clone();
+        Box::pin(async move {
+            let opened = self.look(move |_, shared| {
+                // A board's file stays for as long as the state says that it hangs.
+                let state = shared.state();
+                let Some(hung) = state.boards().get(&shard) else {
+                    return Ok(None);
+                };
+                match File::open(boards::path_of(&folder, shard, hung.digest)) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    file => Ok(Some(file?)),
+                }
+            });
+            let Some(file) = opened.await? else { return Ok(None) };
+            let len = file.metadata()?.len();
+            let mut file = tokio::fs::File::from_std(file);
+            file.set_max_buf_size(READ_BUFFER_LEN);
+            Ok(Some((len, Box::pin(file.take(len)) as ReportReader)))
+        })
+    }
+
+    fn destroy(&self, targets: BTreeMap<u64, Why>) -> Answer<'_, ()> {
+        Box::pin(self.enqueue(|reply| Job::Destroy { targets, reply }))
     }
 
     fn ready(&self) -> Answer<'_, ()> {
@@ -365,7 +448,7 @@ impl Store for Embedded {
                 let committer = thread
                     .join()
                     .map_err(|_| StoreError::ReadOnly("the committer is gone"))?;
-                stop(&committer, &shared, &folder)
+                clean::stop(&committer, &shared, &folder)
             });
             let stopped = stopped
                 .await
@@ -389,28 +472,9 @@ impl Drop for Embedded {
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Embedded")
-            .field("len", &self.shared.len)
+            .field("len", &self.shared.state().size())
             .finish_non_exhaustive()
     }
-}
-
-/// The clean stop: everything is durable, then the marker says so.
-fn stop(committer: &Committer, shared: &Shared, folder: &Path) -> Result<(), StoreError> {
-    let view = shared.view.write().unwrap_or_else(PoisonError::into_inner).take();
-    let (Some(view), None) = (view, shared.read_only()) else {
-        // What is in the ledger counts; the next start rebuilds the view.
-        return Ok(());
-    };
-    let view = view.close()?;
-    write_clean(
-        folder,
-        Clean {
-            ledger_len: committer.ledger.len(),
-            ledger: committer.ledger.digest(),
-            view,
-        },
-    )?;
-    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -436,112 +500,28 @@ fn refuse_lost_ledger(ledger: &Path, segments: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn unknown_record(ledger: &Path, payload_at: u64) -> OpenError {
-    OpenError::UnknownRecord {
-        path: ledger.to_owned(),
-        offset: payload_at - ledger::GROUP_HEAD_LEN as u64,
+fn check_note(note: &[u8]) -> Result<(), StoreError> {
+    if note.len() > NOTE_MAX_LEN {
+        return Err(StoreError::NoteTooLong {
+            len: note.len(),
+            limit: NOTE_MAX_LEN,
+        });
     }
+    Ok(())
 }
 
-/// Makes a new view from the ledger. `put` is [`View::write`], or [`View::apply`] for one that shall know the digests.
-pub(super) fn rebuild(
-    folder: &Path,
-    len: u64,
-    put: fn(&View, &Batch) -> Result<(), StoreError>,
-) -> Result<View, OpenError> {
-    let (ledger_path, view_path) = (&ledger::path_in(folder), &view::folder_in(folder));
-    let failed = |error: StoreError| OpenError::View {
-        path: view_path.to_owned(),
-        reason: error.to_string(),
-    };
-    if view_path.exists() {
-        fs::remove_dir_all(view_path).map_err(at(view_path))?;
-    }
-    if len > 0 {
-        tracing::info!(reports = len, "rebuilding the view from the ledger");
-    }
-    let view = View::open(view_path).map_err(failed)?;
-    let mut batch = Batch::default();
-    let hand_over = |batch: &mut Batch| {
-        let first = batch.first + batch.leaves.len() as u64;
-        if first > 0 && first / 1_000_000 > batch.first / 1_000_000 {
-            tracing::info!(reports = first, of = len, "rebuilding the view");
-        }
-        let next = Batch {
-            first,
-            ..Batch::default()
-        };
-        put(&view, &std::mem::replace(batch, next)).map_err(failed)
-    };
-    Ledger::open(ledger_path, None, |payload_at, payload| {
-        for read in record::read_all(payload) {
-            let (end, record) = read.map_err(|_| unknown_record(ledger_path, payload_at))?;
-            match record {
-                Record::Leaf(stored) => batch.leaves.push(stored),
-                Record::Note { key, digest, note } => {
-                    let offset = payload_at + (end - note.len()) as u64;
-                    let len = u32::try_from(note.len()).unwrap_or(u32::MAX);
-                    batch.notes.push((key, NotePlace { digest, offset, len }));
-                }
-            }
-        }
-        if batch.leaves.len() >= REBUILD_BATCH {
-            hand_over(&mut batch)?;
-        }
-        Ok(())
-    })?;
-    hand_over(&mut batch)?;
-    Ok(view)
+fn read_note(ledger: &File, version: u64, place: NotePlace) -> io::Result<Note> {
+    Ok(Note {
+        version,
+        digest: place.digest,
+        note: read_bytes(ledger, place)?,
+    })
 }
 
-fn read_note(ledger: &File, key: NoteKey, place: NotePlace) -> io::Result<Note> {
+fn read_bytes(ledger: &File, place: NotePlace) -> io::Result<Vec<u8>> {
     let mut note = vec![0; place.len as usize];
     ledger.read_exact_at(&mut note, place.offset)?;
-    Ok(Note {
-        version: key.version,
-        digest: place.digest,
-        note,
-    })
-}
-
-/// The marker of the last stop, if that was clean. One that cannot be read is none.
-fn read_clean(folder: &Path) -> Option<Clean> {
-    let text = fs::read_to_string(folder.join("clean")).ok()?;
-    let mut lines = text.lines();
-    let mut next = || lines.next();
-    if next()? != CLEAN_TYPE {
-        return None;
-    }
-    Some(Clean {
-        ledger_len: next()?.parse().ok()?,
-        ledger: next()?.parse().ok()?,
-        view: next()?.parse().ok()?,
-    })
-}
-
-fn write_clean(folder: &Path, clean: Clean) -> io::Result<()> {
-    let new = folder.join("clean.new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = files::create(&new)?;
-    writeln!(
-        file,
-        "{CLEAN_TYPE}\n{}\n{}\n{}",
-        clean.ledger_len, clean.ledger, clean.view
-    )?;
-    file.sync_all()?;
-    fs::rename(&new, folder.join("clean"))?;
-    files::sync_folder(folder)
-}
-
-fn remove_clean(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(folder.join("clean")) {
-        Ok(()) => files::sync_folder(folder),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
+    Ok(note)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

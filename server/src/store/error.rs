@@ -21,6 +21,9 @@ pub enum StoreError {
         /// Number of the segment file.
         segment: u32,
     },
+    /// The log has the leaf; the report was destroyed, by an order or because its retention was over.
+    #[error("the report was destroyed")]
+    Destroyed,
     /// Longer than [`super::NOTE_MAX_LEN`].
     #[error("a note has at most {limit} bytes, this one has {len}")]
     NoteTooLong {

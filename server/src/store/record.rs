@@ -7,16 +7,36 @@
 //! kind 1, leaf       leaf 41 │ segment u32 │ offset u64
 //! kind 2, charter    version u64 │ digest 32 │ signed note
 //! kind 3, manifest   epoch u32 │ version u64 │ digest 32 │ signed note
+//! kind 4, order      id 16 │ digest 32 │ signed note
+//! kind 5, hang       shard u16 │ day u32 │ digest 32       the board with this header hangs from now on
+//! kind 6, deletion   index u64 │ 0                         the report of this leaf is destroyed: its retention is over,
+//!                    index u64 │ 1 │ order u64             or an order says so
+//! kind 7, erased     index u64 │ segment u32               and its bytes are gone
 //! ```
 //!
 //! A kind's number is never used again for something else. A program that meets a kind it does not know does not start:
 //! an older version must not serve a ledger in which something was, say, deleted.
 
-use marram_crypto::{day::Epoch, digest::Digest, leaf::Leaf};
+use marram_crypto::{
+    board::Shard,
+    day::{Day, Epoch},
+    digest::Digest,
+    leaf::Leaf,
+    order::OrderId,
+};
+
+use super::{Why, state::Hung};
 
 const LEAF: u8 = 1;
 const CHARTER: u8 = 2;
 const MANIFEST: u8 = 3;
+const ORDER: u8 = 4;
+const HANG: u8 = 5;
+const DELETION: u8 = 6;
+const ERASED: u8 = 7;
+
+const EXPIRED: u8 = 0;
+const ORDERED: u8 = 1;
 
 /// Length of kind and length in bytes.
 const HEAD_LEN: usize = 1 + 4;
@@ -56,6 +76,23 @@ pub(super) enum Record<'a> {
         key: NoteKey,
         digest: Digest,
         note: &'a [u8],
+    },
+    Order {
+        id: OrderId,
+        digest: Digest,
+        note: &'a [u8],
+    },
+    Hang {
+        shard: Shard,
+        hung: Hung,
+    },
+    Deletion {
+        index: u64,
+        why: Why,
+    },
+    Erased {
+        index: u64,
+        segment: u32,
     },
 }
 
@@ -117,6 +154,35 @@ impl Record<'_> {
                 out.extend_from_slice(note);
                 kind
             }
+            Self::Order { id, digest, note } => {
+                out.extend_from_slice(id.as_bytes());
+                out.extend_from_slice(digest.as_bytes());
+                note_at = out.len();
+                out.extend_from_slice(note);
+                ORDER
+            }
+            Self::Hang { shard, hung } => {
+                out.extend_from_slice(&shard.number().to_be_bytes());
+                out.extend_from_slice(&hung.day.number().to_be_bytes());
+                out.extend_from_slice(hung.digest.as_bytes());
+                HANG
+            }
+            Self::Deletion { index, why } => {
+                out.extend_from_slice(&index.to_be_bytes());
+                match why {
+                    Why::Expired => out.push(EXPIRED),
+                    Why::Ordered { order } => {
+                        out.push(ORDERED);
+                        out.extend_from_slice(&order.to_be_bytes());
+                    }
+                }
+                DELETION
+            }
+            Self::Erased { index, segment } => {
+                out.extend_from_slice(&index.to_be_bytes());
+                out.extend_from_slice(&segment.to_be_bytes());
+                ERASED
+            }
         };
         // A note has at most NOTE_MAX_LEN bytes.
         let len = u32::try_from(out.len() - start - HEAD_LEN).unwrap_or(u32::MAX);
@@ -159,6 +225,47 @@ fn read_one(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
                 fields,
             )?
         }
+        ORDER => {
+            let (id, fields) = fields.split_first_chunk::<{ OrderId::LEN }>()?;
+            let (digest, note) = fields.split_first_chunk::<{ Digest::LEN }>()?;
+            Record::Order {
+                id: OrderId::from_bytes(*id),
+                digest: Digest::from_bytes(*digest),
+                note,
+            }
+        }
+        HANG => {
+            let (shard, fields) = fields.split_first_chunk::<2>()?;
+            let (day, digest) = fields.split_first_chunk::<4>()?;
+            Record::Hang {
+                shard: Shard::from_number(u16::from_be_bytes(*shard))?,
+                hung: Hung {
+                    day: Day::from_number(u32::from_be_bytes(*day))?,
+                    digest: Digest::from_bytes(digest.try_into().ok()?),
+                },
+            }
+        }
+        DELETION => {
+            let (index, fields) = fields.split_first_chunk::<8>()?;
+            let why = match fields.split_first()? {
+                (&EXPIRED, []) => Why::Expired,
+                (&ORDERED, order) => Why::Ordered {
+                    order: u64::from_be_bytes(order.try_into().ok()?),
+                },
+                _ => return None,
+            };
+            Record::Deletion {
+                index: u64::from_be_bytes(*index),
+                why,
+            }
+        }
+        ERASED => {
+            let (index, segment) = fields.split_first_chunk::<8>()?;
+            Record::Erased {
+                index: u64::from_be_bytes(*index),
+                segment: u32::from_be_bytes(segment.try_into().ok()?),
+            }
+        }
         _ => return None,
     };
     Some((HEAD_LEN + len, record))
@@ -180,8 +287,40 @@ fn read_note(family: Family, fields: &[u8]) -> Option<Record<'_>> {
 #[cfg(test)]
 mod tests {
     use marram_crypto::day::Day;
+    use proptest::{collection::vec, prelude::*, sample::Index};
 
     use super::*;
+
+    /// Payloads that begin as records do.
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        let record = (0..5_u8, vec(any::<u8>(), 0..90)).prop_map(|(kind, fields)| {
+            let len = u32::try_from(fields.len()).unwrap().to_be_bytes();
+            [&[kind][..], &len, &fields].concat()
+        });
+        vec(record, 0..4).prop_map(|records| records.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_read_as_records_is_written_as_the_same_bytes(
+            payload in payload(), at in any::<Index>(), byte in any::<u8>(),
+        ) {
+            let mut payload = payload;
+            if !payload.is_empty() {
+                let at = at.index(payload.len());
+                payload[at] = byte;
+            }
+            let (mut written, mut end) = (Vec::new(), 0);
+            for read in read_all(&payload) {
+                let Ok((at, record)) = read else { break };
+                record.write(&mut written);
+                end = at;
+            }
+            prop_assert_eq!(&written, &payload[..end]);
+        }
+    }
 
     #[test]
     fn records_read_back_and_every_cut_of_one_is_refused() {
@@ -216,11 +355,32 @@ mod tests {
                 digest: Digest::of(b"manifest"),
                 note: b"manifest",
             },
+            Record::Order {
+                id: OrderId::from_bytes([7; OrderId::LEN]),
+                digest: Digest::of(b"order"),
+                note: b"order",
+            },
+            Record::Hang {
+                shard: Shard::from_number(0xabc).unwrap(),
+                hung: Hung {
+                    day: leaf.day,
+                    digest: Digest::of(b"header"),
+                },
+            },
+            Record::Deletion {
+                index: 1 << 40,
+                why: Why::Expired,
+            },
+            Record::Deletion {
+                index: 0,
+                why: Why::Ordered { order: 9 },
+            },
+            Record::Erased { index: 5, segment: 3 },
         ];
         let mut bytes = Vec::new();
         for record in &records {
             let at = record.write(&mut bytes);
-            if let Record::Note { note, .. } = record {
+            if let Record::Note { note, .. } | Record::Order { note, .. } = record {
                 assert_eq!(&bytes[at..], *note);
             }
         }
@@ -228,9 +388,12 @@ mod tests {
         assert_eq!(read, records);
 
         let mut one = Vec::new();
-        records[0].write(&mut one);
-        for cut in 1..one.len() {
-            assert_eq!(read_all(&one[..cut]).last(), Some(Err(UnknownRecord)), "{cut}");
+        for record in &records {
+            one.clear();
+            record.write(&mut one);
+            for cut in 1..one.len() {
+                assert_eq!(read_all(&one[..cut]).last(), Some(Err(UnknownRecord)), "{cut}");
+            }
         }
         one[0] = 200;
         assert_eq!(read_all(&one).next(), Some(Err(UnknownRecord)));

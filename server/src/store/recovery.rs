@@ -9,14 +9,9 @@
 //!
 //! Readers are served meanwhile. If the view has failed, they are not, until it is made anew.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::PoisonError;
 
-use super::{
-    committer::{Committer, VIEW_FAILED},
-    embedded::rebuild,
-    error::StoreError,
-    view::View,
-};
+use super::{committer::Committer, error::StoreError, rebuild::rebuild, shared::VIEW_FAILED, view::View};
 
 impl Committer {
     /// Tries to write again.
@@ -35,14 +30,15 @@ impl Committer {
         self.ledger.recover()?;
         self.segments.recover()?;
 
-        let len = self.shared.len.load(Ordering::Acquire);
+        let len = self.shared.state().size();
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         let healthy =
             self.shared.read_only() != Some(VIEW_FAILED) && view.as_ref().is_some_and(|view| view.is_healthy(len));
         if !healthy {
             drop(view.take());
-            let made = rebuild(&self.folder, len, View::apply).map_err(|error| StoreError::View(error.to_string()))?;
-            self.shared.len.store(made.len()?, Ordering::Release);
+            let (made, state) =
+                rebuild(&self.folder, len, View::apply).map_err(|error| StoreError::View(error.to_string()))?;
+            *self.shared.state_mut() = state;
             *view = Some(made);
         }
         Ok(())

@@ -3,10 +3,11 @@
 //! A segment has no structure of its own; the ledger says which bytes are which body. What stands behind the last body
 //! of which the ledger knows was never acknowledged, and is cut off on start. A body is never written over bytes that
 //! the ledger knows, even if they are missing from the file: then the next segment begins, so that a file restored
-//! from a backup still fits.
+//! from a backup still fits. A destroyed body leaves a hole; a segment of holes is unlinked, and its number is not used
+//! again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
@@ -41,6 +42,8 @@ pub(super) struct Segments {
     filled: Vec<Segment>,
     /// What to go back to.
     committed: End,
+    /// All their bodies were erased at some time; unlinked once they are not appended to, if that is still so.
+    spent: BTreeSet<u32>,
     /// Bytes of bodies that were synced, whether they stayed or not.
     #[cfg(test)]
     pub(super) synced: u64,
@@ -61,8 +64,26 @@ pub(super) struct End {
     next: u32,
 }
 
-/// Where the bodies that the ledger knows end, for each segment. Filled while the ledger is read.
-pub(super) type Ends = BTreeMap<u32, u64>;
+/// The segments that the ledger knows.
+pub(super) type Ends = BTreeMap<u32, Extent>;
+
+/// What the ledger knows of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Where its last body ends, in bytes.
+    pub(super) end: u64,
+    /// How many bodies it has had.
+    pub(super) reports: u64,
+    /// How many of them were erased.
+    pub(super) erased: u64,
+}
+
+impl Extent {
+    /// Whether nothing of it is needed any more.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.erased >= self.reports
+    }
+}
 
 impl Segments {
     /// Opens the folder, cutting off what the ledger does not know.
@@ -94,7 +115,7 @@ impl Segments {
                     );
                     fs::remove_file(&path).map_err(at(&path))?;
                 }
-                Some(&end) if len > end => {
+                Some(&Extent { end, .. }) if len > end => {
                     tracing::warn!(
                         segment = number,
                         cut_bytes = len - end,
@@ -108,9 +129,9 @@ impl Segments {
                 Some(_) => {}
             }
         }
-        for (&number, &end) in ends {
-            let len = present.get(&number).copied().unwrap_or(0);
-            if len < end {
+        for (&number, extent) in ends {
+            let (len, end) = (present.get(&number).copied().unwrap_or(0), extent.end);
+            if len < end && !extent.is_spent() {
                 tracing::error!(
                     segment = number,
                     missing_bytes = end - len,
@@ -121,7 +142,7 @@ impl Segments {
         let folder_file = File::open(folder).map_err(at(folder))?;
         folder_file.sync_all().map_err(at(folder))?;
 
-        let last = ends.last_key_value().map(|(&number, &end)| (number, end));
+        let last = ends.last_key_value().map(|(&number, extent)| (number, extent.end));
         let current = match last {
             Some((number, end)) if present.get(&number).is_some_and(|len| *len >= end) => {
                 let path = path_of(folder, number);
@@ -135,7 +156,12 @@ impl Segments {
             _ => None,
         };
         let next = last.map_or(1, |(number, _)| number.saturating_add(1));
-        Ok(Self {
+        let spent = present
+            .keys()
+            .filter(|number| ends.get(number).is_some_and(Extent::is_spent));
+        let spent = spent.copied().collect();
+        let mut segments = Self {
+            spent,
             folder: folder.to_owned(),
             folder_file,
             roll_at,
@@ -148,7 +174,9 @@ impl Segments {
             filled: Vec::new(),
             #[cfg(test)]
             synced: 0,
-        })
+        };
+        segments.unlink_spent(ends).map_err(at(folder))?;
+        Ok(segments)
     }
 
     /// Writes a body. It is durable after [`Segments::sync`].
@@ -264,6 +292,37 @@ impl Segments {
         Ok(())
     }
 
+    /// All bodies of a segment were erased.
+    pub(super) fn spend(&mut self, number: u32) {
+        self.spent.insert(number);
+    }
+
+    /// Unlinks the segments of which nothing is needed any more, as `ends` says. The one that is appended to stays.
+    pub(super) fn unlink_spent(&mut self, ends: &Ends) -> io::Result<()> {
+        let current = self.committed.current.map(|(number, _)| number);
+        // One that was appended to since has a report again.
+        self.spent
+            .retain(|number| ends.get(number).is_some_and(Extent::is_spent));
+        let unlinked: Vec<u32> = self
+            .spent
+            .iter()
+            .copied()
+            .filter(|number| Some(*number) != current)
+            .collect();
+        if unlinked.is_empty() {
+            return Ok(());
+        }
+        for number in unlinked {
+            match fs::remove_file(path_of(&self.folder, number)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+            self.spent.remove(&number);
+        }
+        files::truncate_times(&self.folder_file)?;
+        self.folder_file.sync_all()
+    }
+
     /// Takes away what does not stay, and shows that the disk takes bodies again.
     pub(super) fn recover(&mut self) -> io::Result<()> {
         self.roll_back()?;
@@ -333,7 +392,13 @@ mod tests {
     fn a_shortened_segment_is_never_written_over() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(path_of(folder.path(), 1), [7; 63]).unwrap();
-        let mut segments = Segments::open(folder.path(), &Ends::from([(1, 64)]), 1 << 20).unwrap();
+        let extent = Extent {
+            end: 64,
+            reports: 1,
+            erased: 0,
+        };
+        let ends = Ends::from([(1, extent)]);
+        let mut segments = Segments::open(folder.path(), &ends, 1 << 20).unwrap();
         assert_eq!(segments.append(&mut body(2)).unwrap(), Place { segment: 2, offset: 0 });
         assert_eq!(fs::read(path_of(folder.path(), 1)).unwrap(), [7; 63]);
     }

@@ -11,21 +11,28 @@ use marram_crypto::{digest::Digest, leaf::Leaf};
 
 use super::{
     Appended, Body, Embedded, OpenError, Put, Settings, Store, StoreError,
-    committer::{Collector, Job, Next},
     contract::{body, bytes, content, contract_tests, epoch, today},
     ledger::{CommitError, Ledger},
-    segments::{Ends, Segments},
+    queue::{Collector, Job, Next},
+    segments::{Ends, Extent, Segments},
 };
 
 /// Small, so that a test sees several segments, and a full disk is far away.
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     segment_bytes: 20_000,
     reserve_bytes: 0,
     queue_bytes: 1 << 20,
 };
 
 pub(super) fn open(folder: &Path) -> Embedded {
-    Embedded::open(folder, SETTINGS).unwrap()
+    // Whatever process another test starts has this one's open files, and so the lock, until it is that program.
+    for _ in 0..100 {
+        match Embedded::open(folder, SETTINGS) {
+            Err(OpenError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the folder stayed locked")
 }
 
 pub(super) fn empty() -> (tempfile::TempDir, Embedded) {
@@ -48,7 +55,7 @@ pub(super) async fn fill(store: &Embedded, ledger: &Path, seeds: std::ops::Range
     filled
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -302,7 +309,12 @@ async fn whatever_a_kill_interrupts_with_small_segments_the_next_start_works() {
     let groups = groups.await.unwrap();
     assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), 40, "none is lost");
     assert!(groups.len() < 40, "they do share groups");
-    let ends = Ends::from([(1, 3 * 4096)]);
+    let extent = Extent {
+        end: 3 * 4096,
+        reports: 3,
+        erased: 0,
+    };
+    let ends = Ends::from([(1, extent)]);
     for group in groups {
         // Everything of the group is written, and then nothing more: no record in the ledger.
         let mut segments = Segments::open(&folder.path().join("segments"), &ends, small.segment_bytes).unwrap();
@@ -461,20 +473,28 @@ async fn no_file_that_holds_reports_shows_more_than_the_day_or_is_open_to_others
 }
 
 /// A small disk: a tmpfs. `./tests/run` sees to it that the tests may mount one, whoever runs them.
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(pub(super) tempfile::TempDir);
 
 impl SmallDisk {
-    fn new(mib: u32) -> Self {
+    pub(super) fn new(mib: u32) -> Self {
+        Self::mount("tmpfs", &format!("size={mib}m"))
+    }
+
+    /// One whose files can have no holes.
+    pub(super) fn without_holes() -> Self {
+        Self::mount("ramfs", "mode=700")
+    }
+
+    fn mount(kind: &str, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={mib}m");
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "marram-test"])
+            .args(["-t", kind, "-o", options, "marram-test"])
             .arg(folder.path())
             .output()
             .unwrap();
         assert!(
             mount.status.success(),
-            "a tmpfs could not be mounted: run ./tests/run, or the tests within `unshare --map-root-user --mount`. {}",
+            "a {kind} could not be mounted: run ./tests/run, or the tests within `unshare --map-root-user --mount`. {}",
             String::from_utf8_lossy(&mount.stderr)
         );
         Self(folder)

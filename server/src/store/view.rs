@@ -19,6 +19,7 @@ use marram_crypto::{
     day::Epoch,
     digest::{Digest, Hasher},
     leaf::Leaf,
+    order::OrderId,
 };
 
 pub(super) use self::digests::Digests;
@@ -40,13 +41,17 @@ pub(super) struct View {
     leaves: sled::Tree,
     /// note key → place of the note.
     notes: sled::Tree,
+    /// index u64 → place of the order.
+    orders: sled::Tree,
+    /// order id → index u64.
+    order_ids: sled::Tree,
     digests: RwLock<Digests>,
     path: PathBuf,
     /// After the trees: it is stopped when sled has let go of its files.
     settler: Settler,
 }
 
-/// Where a charter or manifest stands in the ledger.
+/// Where a charter, manifest or order stands in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotePlace {
     pub(super) digest: Digest,
@@ -61,6 +66,9 @@ pub(super) struct Batch {
     pub(super) first: u64,
     pub(super) leaves: Vec<StoredLeaf>,
     pub(super) notes: Vec<(NoteKey, NotePlace)>,
+    /// The index of the first of `orders`.
+    pub(super) first_order: u64,
+    pub(super) orders: Vec<(OrderId, NotePlace)>,
 }
 
 impl View {
@@ -76,6 +84,8 @@ impl View {
         let view = Self {
             leaves: db.open_tree("leaves")?,
             notes: db.open_tree("notes")?,
+            orders: db.open_tree("orders")?,
+            order_ids: db.open_tree("order ids")?,
             db,
             digests: RwLock::default(),
             path: path.to_owned(),
@@ -115,6 +125,11 @@ impl View {
         for (key, place) in &batch.notes {
             self.notes.insert(key_bytes(*key), place.to_bytes().as_slice())?;
         }
+        for ((id, place), index) in batch.orders.iter().zip(batch.first_order..) {
+            let index = index.to_be_bytes();
+            self.orders.insert(index, place.to_bytes().as_slice())?;
+            self.order_ids.insert(id.as_bytes(), &index)?;
+        }
         self.settler.wake();
         Ok(())
     }
@@ -141,12 +156,35 @@ impl View {
             digests.candidates(digest).collect()
         };
         for index in candidates {
-            let stored = self.stored_from(index)?.next().ok_or_else(broken)??;
+            let stored = self.stored(index)?;
             if stored.leaf.digest == digest {
                 return Ok(Some((index, stored)));
             }
         }
         Ok(None)
+    }
+
+    /// The stored leaf with this index.
+    pub(super) fn stored(&self, index: u64) -> Result<StoredLeaf, StoreError> {
+        self.stored_from(index)?.next().ok_or_else(broken)?
+    }
+
+    /// The index and place of the order with this id.
+    pub(super) fn order(&self, id: OrderId) -> Result<Option<(u64, NotePlace)>, StoreError> {
+        let Some(index) = self.order_ids.get(id.as_bytes())? else {
+            return Ok(None);
+        };
+        let place = self.orders.get(&index)?.ok_or_else(broken)?;
+        let place = NotePlace::from_bytes(&place).ok_or_else(broken)?;
+        Ok(Some((read_index(&index)?, place)))
+    }
+
+    /// Orders in order of acceptance.
+    pub(super) fn orders(&self, from: u64, limit: usize) -> Result<Vec<NotePlace>, StoreError> {
+        let places = self.orders.range(from.to_be_bytes()..).values().take(limit);
+        places
+            .map(|place| NotePlace::from_bytes(&place?).ok_or_else(broken))
+            .collect()
     }
 
     /// Leaves in order.

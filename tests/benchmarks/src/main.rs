@@ -38,17 +38,23 @@ enum What {
         #[arg(long)]
         submitters: Option<usize>,
     },
-    /// Sealing and opening 256 MiB: memory, and speed beside the age crate alone.
+    /// Sealing and opening a large report: memory, and speed beside the age crate alone.
     Large {
         /// How often each is measured, in turn; the median counts.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
+        /// The length of the sealed report in bytes: a power of two.
+        #[arg(long, default_value_t = 256 << 20)]
+        bucket: u64,
     },
     /// How long a start takes that rebuilds the view.
     Rebuild {
         /// How many leaves the ledger has.
         #[arg(long, default_value_t = 1_000_000)]
         leaves: u64,
+        /// How often each start is measured, in turn; the median counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// One of the servers to compare with.
     #[command(hide = true)]
@@ -61,8 +67,8 @@ enum What {
 fn main() {
     match Cli::parse().what {
         What::Server { rounds, submitters } => server::measure(rounds, submitters),
-        What::Large { rounds } => large::measure(rounds),
-        What::Rebuild { leaves } => rebuild::measure(leaves),
+        What::Large { rounds, bucket } => large::measure(rounds, bucket),
+        What::Rebuild { leaves, rounds } => rebuild::measure(leaves, rounds),
         What::Baseline { kind, folder } => baseline::serve(kind, &folder),
         What::Pass { pass, folder } => large::pass(pass, &folder),
     }

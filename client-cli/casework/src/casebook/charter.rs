@@ -56,6 +56,22 @@ impl Casebook {
         Ok(self.db.query_row(sql, [epoch.number()], |row| row.get(0))?)
     }
 
+    /// An epoch of this range whose manifest was replaced, which drops somebody, and its highest version.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn replaced_between(&self, first: Epoch, last: Epoch) -> Result<Option<(Epoch, u32)>> {
+        let sql = "SELECT epoch, max(version) FROM manifest WHERE epoch BETWEEN ?1 AND ?2 AND version > 1
+                   GROUP BY epoch ORDER BY epoch LIMIT 1";
+        let found = self.db.query_row(sql, [first.number(), last.number()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        let found = found.optional()?;
+        found
+            .map(|(epoch, version)| Ok((super::epoch(epoch)?, version)))
+            .transpose()
+    }
+
     /// The hash of the manifest of this epoch and version that was seen.
     ///
     /// # Errors
@@ -92,7 +108,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Keeps a manifest that is not known yet.
+    /// Keeps a manifest that is not known yet, and has what it may explain accounted for again.
     ///
     /// # Errors
     /// [`CasebookError`].
@@ -106,7 +122,7 @@ impl Changes<'_> {
                 manifest.to_bytes()
             ],
         )?;
-        Ok(())
+        self.account_again_in(manifest.epoch)
     }
 }
 

@@ -1,11 +1,9 @@
 //! What became of each ciphertext that a bundle brought. By its digest, since a leaf may come later, or never.
 
-use std::collections::BTreeMap;
-
 use marram_crypto::{day::Epoch, digest::Digest};
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Casebook, CasebookError, Changes, Result, unsigned};
+use super::{Casebook, CasebookError, Changes, Result};
 use crate::outcome::Outcome;
 
 /// What became of a ciphertext.
@@ -36,35 +34,21 @@ impl Casebook {
         found.map(|(name, report)| Ok((named(&name)?, report))).transpose()
     }
 
-    /// How many ciphertexts have which outcome; leaves to which none came count as [`Outcome::Withheld`]. All, or those
-    /// that are or may be of one epoch.
+    /// The digests of the ciphertexts that hold this report: its own, and of those that say the same word for word.
     ///
     /// # Errors
     /// [`CasebookError`].
-    pub fn count_outcomes(&self, of: Option<Epoch>) -> Result<BTreeMap<Outcome, u64>> {
-        let of = of.map(Epoch::number);
-        let mut query = self.db.prepare(
-            "SELECT outcome, count(*) FROM outcome WHERE ?1 IS NULL OR epoch IS NULL OR epoch = ?1 GROUP BY outcome",
-        )?;
-        let rows = query.query_map([of], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-        let mut counts = rows
-            .map(|row| {
-                let (name, count) = row?;
-                Ok((named(&name)?, unsigned(count)?))
-            })
-            .collect::<Result<BTreeMap<_, _>>>()?;
-        let sql = "SELECT count(DISTINCT digest) FROM leaf WHERE (?1 IS NULL OR epoch = ?1)
-                   AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.digest = leaf.digest)";
-        let withheld = unsigned(self.db.query_row(sql, [of], |row| row.get(0))?)?;
-        if withheld > 0 {
-            counts.insert(Outcome::Withheld, withheld);
-        }
-        Ok(counts)
+    pub fn ciphertexts_of(&self, report: i64) -> Result<Vec<Digest>> {
+        let mut query = self
+            .db
+            .prepare("SELECT digest FROM outcome WHERE report = ?1 ORDER BY digest")?;
+        let digests = query.query_map([report], |row| Ok(Digest::from_bytes(row.get(0)?)))?;
+        Ok(digests.collect::<rusqlite::Result<_>>()?)
     }
 }
 
 impl Changes<'_> {
-    /// Notes what became of a ciphertext. Never takes back that it was opened.
+    /// Notes what became of a ciphertext, and has its leaf accounted for again. Never takes back that it was opened.
     ///
     /// # Errors
     /// [`CasebookError`].
@@ -82,7 +66,7 @@ impl Changes<'_> {
             decided.detail,
             decided.report
         ])?;
-        Ok(())
+        self.account_again(decided.digest)
     }
 }
 

@@ -99,6 +99,17 @@ pub struct NewReport<'a> {
     pub methods: String,
     /// The home country, or nothing.
     pub home_country: String,
+    /// The name of the canary that it is, if it is one.
+    pub canary: Option<&'a str>,
+}
+
+/// What is known of a report's ciphertext.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    /// Whose key opened it.
+    pub epoch: Epoch,
+    /// Its length.
+    pub size_bytes: u64,
 }
 
 /// What a list shows of a report.
@@ -189,12 +200,12 @@ const WITH_LEAF: &str = "report LEFT JOIN leaf
     ON leaf.idx = (SELECT min(idx) FROM leaf AS named WHERE named.digest = report.digest)";
 
 impl Casebook {
-    /// Gives each report to `each`, oldest first.
+    /// Gives each report to `each`, oldest first; not those that couriers sent themselves.
     ///
     /// # Errors
     /// [`CasebookError`].
     pub fn list(&self, mut each: impl FnMut(Listed)) -> Result<()> {
-        let sql = format!("SELECT {LISTED} FROM {WITH_LEAF} ORDER BY report.id");
+        let sql = format!("SELECT {LISTED} FROM {WITH_LEAF} WHERE canary IS NULL ORDER BY report.id");
         let mut query = self.db.prepare(&sql)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
@@ -208,9 +219,36 @@ impl Casebook {
     /// # Errors
     /// [`CasebookError`].
     pub fn count_reports(&self) -> Result<(u64, i64)> {
-        let sql = "SELECT count(*), coalesce(max(id), 0) FROM report";
+        let sql = "SELECT count(*), coalesce(max(id), 0) FROM report WHERE canary IS NULL";
         let (count, last) = self.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((unsigned(count)?, last))
+    }
+
+    /// What is known of the ciphertext with this digest from which a report was opened.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn sealed(&self, id: i64, digest: Digest) -> Result<Option<Sealed>> {
+        let sql = "SELECT epoch, size_bytes FROM report WHERE id = ?1 AND digest = ?2";
+        let mut query = self.db.prepare_cached(sql)?;
+        let found = query.query_row(params![id, digest.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)));
+        found
+            .optional()?
+            .map(|(epoch, size)| {
+                Ok(Sealed {
+                    epoch: super::epoch(epoch)?,
+                    size_bytes: unsigned(size)?,
+                })
+            })
+            .transpose()
+    }
+
+    /// The number of the report that was opened from this ciphertext, or from one that says the same word for word.
+    ///
+    /// # Errors
+    /// [`CasebookError`].
+    pub fn report_of(&self, digest: Digest) -> Result<Option<i64>> {
+        Ok(self.outcome(digest)?.and_then(|(_, report)| report))
     }
 
     /// The report with this id.
@@ -301,8 +339,8 @@ impl Changes<'_> {
         let mut insert = self.tx.prepare_cached(
             "INSERT INTO report (id, digest, size_bytes, epoch, manifest, report_sha256, report_json, signature,
                 codename_key, reply_key_sha256, unsealed_slots, continuity, first_report, parse_fault, headline,
-                methods, home_country)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                methods, home_country, canary)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?;
         insert.execute(params![
             new.id,
@@ -322,6 +360,7 @@ impl Changes<'_> {
             new.headline,
             new.methods,
             new.home_country,
+            new.canary,
         ])?;
         Ok(())
     }

@@ -7,21 +7,25 @@ use std::{
 
 use anyhow::Context as _;
 use marram_crypto::{
-    day::Epoch,
+    day::{Day, Epoch},
     digest::Digest,
     header::{self, SealedHeader, ShapeError},
     manifest::Manifest,
     open::{NotAFollowUp, OpenError, Opened, open},
+    report::Report,
     seal::Target,
 };
 use marram_incident::Incident;
 use marram_terminal::{error::ResultExt as _, interrupt};
+use serde::Deserialize;
 
 use super::{Importer, body::Body, summary::Line};
 use crate::{
+    alarm::Kind,
     casebook::{
         Changes,
-        leaves::KnownLeaf,
+        alarms::Raised,
+        log::KnownLeaf,
         outcomes::Decided,
         reports::{Continuity, NewReport, RELABELLED},
     },
@@ -34,17 +38,23 @@ use crate::{
 const CANDIDATES: usize = 260;
 /// What is kept of the problems of an incident, in characters.
 const FAULT_CHARS: usize = 4096;
+/// Stands where an incident's schema would, in a report that a courier sends itself.
+const CANARY_SCHEMA: &str = "marram/canary/v1";
 
 /// A ciphertext as a bundle names it, and what the log says of it.
 pub(super) struct Sealed {
     pub(super) digest: Digest,
     pub(super) size: u64,
+    /// Its leaf; whether that is proven shows when the bundle has ended.
     pub(super) leaf: Option<KnownLeaf>,
-    /// The epoch that a leaf names, also one that is only kept as evidence of a fork.
-    epoch: Option<Epoch>,
 }
 
 impl Sealed {
+    /// The epoch that its leaf names.
+    fn epoch(&self) -> Option<Epoch> {
+        self.leaf.map(|known| known.leaf.epoch)
+    }
+
     /// Whether its leaf, if it has one, does not fit what opened.
     fn is_relabelled(&self, opened_in: Epoch) -> bool {
         self.leaf.is_some_and(|KnownLeaf { leaf, .. }| {
@@ -55,7 +65,7 @@ impl Sealed {
     fn decided(&self, fate: &Fate) -> Decided {
         Decided {
             digest: self.digest,
-            epoch: fate.epoch.or(self.epoch),
+            epoch: fate.epoch.or(self.epoch()),
             outcome: fate.outcome,
             detail: fate.detail.clone(),
             report: fate.report,
@@ -145,16 +155,7 @@ impl Importer<'_> {
     ) -> anyhow::Result<()> {
         let casebook = &self.unlocked.casebook;
         let leaf = casebook.find_leaf(digest)?;
-        let epoch = match leaf {
-            Some(known) => Some(known.leaf.epoch),
-            None => casebook.forked_epoch(digest)?,
-        };
-        let sealed = Sealed {
-            digest,
-            size,
-            leaf,
-            epoch,
-        };
+        let sealed = Sealed { digest, size, leaf };
         let before = casebook.outcome(digest)?;
         if let Some((outcome, report)) = before.filter(|(outcome, _)| outcome.is_final()) {
             self.summary.add(Line::before(&sealed, outcome, report));
@@ -185,8 +186,8 @@ impl Importer<'_> {
         let mut start = Vec::new();
         // Why it stays closed, if it does: what its own epoch says counts before the others.
         let (mut own, mut others) = (None, None);
-        for epoch in self.epochs_to_try(sealed.epoch) {
-            let is_own = sealed.epoch == Some(epoch);
+        for epoch in self.epochs_to_try(sealed.epoch()) {
+            let is_own = sealed.epoch() == Some(epoch);
             let candidates = self.candidates(epoch)?;
             let candidates = match candidates.as_ref() {
                 Ok(candidates) => candidates,
@@ -308,7 +309,7 @@ impl Importer<'_> {
                 epoch: Some(epoch),
             }));
         }
-        flags.extend(keep(&changes, id, &opened, &unsealed)?);
+        flags.extend(keep(&changes, id, &opened, &unsealed, self.today)?);
         let fate = Fate {
             outcome: Outcome::Opened,
             detail: None,
@@ -390,7 +391,13 @@ fn checked<R: Read>(sealed: &Sealed, body: Body<R>) -> anyhow::Result<Option<Fat
 }
 
 /// Writes an opened report. Gives what is remarkable about it.
-fn keep(changes: &Changes<'_>, id: i64, opened: &Opened, unsealed_slots: &[usize]) -> anyhow::Result<Vec<String>> {
+fn keep(
+    changes: &Changes<'_>,
+    id: i64,
+    opened: &Opened,
+    unsealed_slots: &[usize],
+    today: Day,
+) -> anyhow::Result<Vec<String>> {
     let report = &opened.report;
     let first = match changes.first_under(&report.codename_key)? {
         Some(first) => Some(first),
@@ -407,6 +414,7 @@ fn keep(changes: &Changes<'_>, id: i64, opened: &Opened, unsealed_slots: &[usize
         },
     };
     let first_report = first.map(|(id, _)| id);
+    let canary = canary(report);
     let incident = Incident::parse(report.incident.get());
     let parse_fault = incident.as_ref().err().map(|fault| {
         let fault: String = fault.to_string();
@@ -433,15 +441,57 @@ fn keep(changes: &Changes<'_>, id: i64, opened: &Opened, unsealed_slots: &[usize
             .collect::<Vec<_>>()
             .join(" "),
         home_country: home.map(|home| home.country.to_string()).unwrap_or_default(),
-        parse_fault,
+        parse_fault: parse_fault.filter(|_| canary.is_none()),
+        canary: canary.as_deref(),
     };
     changes.add_report(&new)?;
+    if let Some(first) = first_report
+        && matches!(continuity, Continuity::AnotherReplyKey | Continuity::AnotherCodename)
+    {
+        raise_forged(changes, id, first, continuity, today)?;
+    }
     let mut flags = Vec::new();
+    flags.extend(canary.as_ref().map(|name| format!("canary {name}")));
     flags.extend(continuity.flag(first_report));
     if new.parse_fault.is_some() {
         flags.push("unreadable".to_owned());
     }
     Ok(flags)
+}
+
+/// A codename's keys stand in its reports alone: whoever uses one without the other has read a report, and is not who wrote
+/// it.
+fn raise_forged(changes: &Changes<'_>, id: i64, first: i64, how: Continuity, today: Day) -> anyhow::Result<()> {
+    let (what, other) = match how {
+        Continuity::AnotherReplyKey => ("is signed by the codename of", "names another reply key"),
+        _ => ("names the reply key of", "is signed by another codename"),
+    };
+    let detail = format!(
+        "Report #{id} {what} #{first}, and {other}. Only whoever wrote #{first} and the caseworkers who have read it know \
+         these keys, and no honest program joins them so: a caseworker may have turned, or the twelve words were found. Do \
+         not believe that #{id} comes from whoever wrote #{first}, and do not answer it."
+    );
+    let raised = Raised {
+        kind: Kind::Forged,
+        subject: &format!("report #{id}"),
+        leaf: None,
+        detail: &detail,
+        evidence: None,
+    };
+    changes.raise(&raised, today)?;
+    Ok(())
+}
+
+/// The name of the canary that a report is, if it is one that a courier sent to see whether it arrives.
+fn canary(report: &Report) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Canary {
+        schema: String,
+        name: String,
+    }
+    let canary: Canary = serde_json::from_str(report.incident.get()).ok()?;
+    (canary.schema == CANARY_SCHEMA && canary.name.len() <= 160).then_some(canary.name)
 }
 
 fn outcome_of(error: &OpenError) -> Outcome {

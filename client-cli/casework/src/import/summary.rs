@@ -12,7 +12,10 @@ use serde::Serialize;
 
 use super::reports::{Fate, Sealed};
 use crate::{
-    casebook::{Casebook, leaves::KnownLeaf, reports::NOT_IN_LOG},
+    account::{Accounted, Waiting},
+    casebook::{Casebook, alarms::Alarm, reports::NOT_IN_LOG},
+    class::Class,
+    log::Log,
     outcome::Outcome,
 };
 
@@ -20,10 +23,12 @@ use crate::{
 const SHOWN: usize = 40;
 /// How many warnings are kept: a hostile bundle could make as many as it has bytes.
 const WARNINGS: usize = 1000;
-/// Warnings that show that somebody attacks.
-const ALARMS: [&str; 5] = [
-    "forked",
+/// Warnings that show that somebody attacks. Alarms of the casebook count besides.
+const ALARMS: [&str; 7] = [
     "hostile leaves",
+    "refused checkpoint",
+    "refused canary",
+    "unreadable order",
     "charter rollback",
     "manifest equivocation",
     "refused manifest",
@@ -36,9 +41,6 @@ pub(super) struct Summary {
     pub(super) charter: CharterNews,
     pub(super) manifests: Manifests,
     pub(super) leaves: Leaves,
-    /// First leaf of the bundle, and the one after its last.
-    #[serde(skip)]
-    pub(super) range: Option<(u64, u64)>,
     /// Reports that were tried in this import.
     outcomes: BTreeMap<Outcome, u64>,
     /// Reports that were decided on before.
@@ -48,8 +50,10 @@ pub(super) struct Summary {
     not_in_log: u64,
     /// What shows that somebody attacks, by name.
     pub(super) alarms: BTreeMap<String, u64>,
-    /// Leaves of the whole casebook to which no report came yet.
-    without_report: u64,
+    /// How far the log is proven, in the whole casebook.
+    log: Option<Log>,
+    /// What became of the log's leaves, in the whole casebook.
+    classes: BTreeMap<Class, u64>,
     /// Under `--json` all of them, otherwise those to be told about.
     reports: Vec<Line>,
     warnings: Vec<Warning>,
@@ -82,8 +86,8 @@ pub(super) struct Manifests {
 pub(super) struct Leaves {
     pub(super) new: u64,
     pub(super) known: u64,
-    /// Others were seen in their places.
-    pub(super) forked: u64,
+    /// Others are proven in their places.
+    pub(super) contradicting: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,18 +136,6 @@ impl Line {
             ..Self::new(sealed, fate)
         }
     }
-
-    fn withheld(known: &KnownLeaf) -> Self {
-        Self {
-            leaf: Some(known.index),
-            digest: known.leaf.digest,
-            outcome: Outcome::Withheld,
-            before: false,
-            report: None,
-            flags: Vec::new(),
-            detail: None,
-        }
-    }
 }
 
 impl Summary {
@@ -154,13 +146,13 @@ impl Summary {
             charter: CharterNews::None,
             manifests: Manifests::default(),
             leaves: Leaves::default(),
-            range: None,
             outcomes: BTreeMap::new(),
             before: BTreeMap::new(),
             partly_sealed: 0,
             not_in_log: 0,
             alarms: BTreeMap::new(),
-            without_report: 0,
+            log: None,
+            classes: BTreeMap::new(),
             reports: Vec::new(),
             warnings: Vec::new(),
             warnings_left_out: 0,
@@ -205,15 +197,55 @@ impl Summary {
         }
     }
 
-    /// Counts what is still missing.
-    pub(super) fn finish(&mut self, casebook: &Casebook) -> anyhow::Result<()> {
-        let counts = casebook.count_outcomes(None)?;
-        self.without_report = counts.get(&Outcome::Withheld).copied().unwrap_or(0);
-        if let Some((from, to)) = self.range.filter(|_| self.all) {
-            for known in casebook.leaves_without_report(from, to)? {
-                self.reports.push(Line::withheld(&known));
+    /// An alarm that this import has raised.
+    pub(super) fn alarm(&mut self, alarm: &Alarm) {
+        let name = alarm.kind.label();
+        *self.alarms.entry(name.to_owned()).or_default() += 1;
+        if self.warnings.len() < WARNINGS {
+            let detail = format!("alarm {}, {}. {}", alarm.id, alarm.subject, alarm.detail);
+            self.warnings.push(Warning { name, detail });
+        } else {
+            self.warnings_left_out += 1;
+        }
+    }
+
+    /// What could not be proven, and why.
+    pub(super) fn accounted(&mut self, accounted: &Accounted) {
+        for why in &accounted.refused {
+            self.warn("refused checkpoint", why);
+        }
+        for waiting in &accounted.waiting {
+            match waiting {
+                Waiting::Gap { missing, size } => {
+                    let what = format!(
+                        "a checkpoint of {size} leaves waits for leaf {missing}, which never came, or not as it was signed. \
+                         Reports are opened all the same. Import the bundle before it, too; if it is lost, the courier makes a \
+                         whole one: marram-courier pull --all"
+                    );
+                    self.warn("gap", &what);
+                }
+                Waiting::Manifest(day) => {
+                    let what = format!(
+                        "a checkpoint of {day} waits for the manifest of that week, whose log key must have signed it; the \
+                         next bundle may bring it"
+                    );
+                    self.warn("checkpoint without manifest", &what);
+                }
+                Waiting::NoCheckpoint { first, count } => {
+                    let what = format!(
+                        "{count} leaves from leaf {first} on came without a checkpoint: they are nobody's word, and nothing is \
+                         accounted for by them; reports are opened all the same"
+                    );
+                    self.warn("no checkpoint", &what);
+                }
             }
         }
+    }
+
+    /// Says how the whole casebook stands.
+    pub(super) fn finish(&mut self, casebook: &Casebook) -> anyhow::Result<()> {
+        self.log = Some(Log::of(casebook)?);
+        self.classes = casebook.classes()?;
         Ok(())
     }
 
@@ -230,8 +262,18 @@ impl Summary {
         );
         let Manifests { new, known, refused } = self.manifests;
         out.field("manifests", format!("{new} new, {known} known, {refused} refused"));
-        let Leaves { new, known, forked } = self.leaves;
-        out.field("leaves", format!("{new} new, {known} known, {forked} forked"));
+        let Leaves {
+            new,
+            known,
+            contradicting,
+        } = self.leaves;
+        out.field(
+            "leaves",
+            format!("{new} new, {known} known, {contradicting} contradicting"),
+        );
+        if let Some(log) = &self.log {
+            log.print(out);
+        }
         if self.not_in_log > 0 {
             out.field(
                 "not in the log",
@@ -255,17 +297,6 @@ impl Summary {
         let more = self.warnings.len().saturating_sub(SHOWN) as u64 + self.warnings_left_out;
         if more > 0 {
             out.warning(format!("… and {more} more warnings; --json names them"));
-        }
-        if self.without_report > 0 {
-            out.line("");
-            out.paragraph(
-                &format!(
-                    "Withheld: {} of the log's leaves have no report yet. Deleted and expired reports are among them; \
-                     otherwise the courier brings them with the next bundle, or somebody keeps them back.",
-                    self.without_report
-                ),
-                2,
-            );
         }
         if self.outcomes.get(&Outcome::Opened).is_some_and(|opened| *opened > 0) {
             out.line(format!("  next: {CODE}marram-casework list{CODE:#}"));

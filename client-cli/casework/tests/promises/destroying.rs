@@ -5,7 +5,10 @@ use std::fs;
 use marram_crypto::seal::Target;
 use serde_json::json;
 
-use crate::support::{Part, Server, Told, organization, outcome, recipients, seal_parts, sealed, text, warnings};
+use crate::support::{
+    MINE, OTHERS, Part, Server, Told, one_line, organization, outcome, recipients, seal_parts, sealed, text, today,
+    warnings,
+};
 
 #[test]
 fn after_destroy_epoch_the_keys_bytes_are_gone_and_import_says_so() {
@@ -13,7 +16,7 @@ fn after_destroy_epoch_the_keys_bytes_are_gone_and_import_says_so() {
     let home = organization.alice();
     let past = organization.ago(6);
     let manifest = organization.manifest(past, 1);
-    let mut server = Server::empty();
+    let mut server = Server::new();
     server.publish(&manifest);
     server.accept_in(past, Told::new("imported in time").seal(&Target::from(&manifest)));
     home.import(&server);
@@ -54,13 +57,11 @@ fn what_was_not_for_me_is_not_called_lost_after_the_keys_are_gone() {
     let organization = organization();
     let home = organization.alice();
     let past = organization.ago(6);
-    let mut server = Server::empty();
+    let mut server = Server::new();
     server.publish(&organization.manifest(past, 1));
-    let noise = seal_parts(
-        &recipients(),
-        1 << 15,
-        &[Part::Raw(b"sealed to the slots of another week")],
-    );
+    let mut others = recipients();
+    others[MINE] = others[OTHERS[0]].clone();
+    let noise = seal_parts(&others, 1 << 15, &[Part::Raw(b"sealed to others")]);
     server.accept_in(past, noise);
     assert_eq!(outcome(&home.import(&server)).0, "not_for_me");
     home.answer(&["destroy-epoch", &past.to_string()], &format!("{past}\n"));
@@ -121,21 +122,74 @@ fn an_epoch_that_is_open_or_in_its_grace_is_kept_unless_one_insists() {
 }
 
 #[test]
-fn reports_that_would_be_lost_are_counted_first() {
+fn an_epoch_is_kept_while_a_report_of_it_is_withheld_until_the_alarm_is_acknowledged() {
     let organization = organization();
     let home = organization.alice();
     let past = organization.ago(6);
     let manifest = organization.manifest(past, 1);
-    let mut server = Server::empty();
+    let mut server = Server::new();
     server.publish(&manifest);
     server.accept_in(past, Told::new("on its way").seal(&Target::from(&manifest)));
     server.reports.clear();
-    assert_eq!(outcome(&home.import(&server)).0, "withheld");
-    let said = text(&home.answer(&["destroy-epoch", &past.to_string()], "no\n").stderr);
+    home.import(&server);
+    let (number, typed) = (past.to_string(), format!("{past}\n"));
+    let refused = home.answer(&["destroy-epoch", &number], &typed);
+    let said = one_line(&text(&refused.stderr));
     assert!(
-        said.contains("could not be opened yet: 1. They become unreadable"),
+        !refused.status.success() && said.contains("is not accounted for") && said.contains("withheld (1)"),
         "{said}"
     );
+    home.ok(&[
+        "acknowledge",
+        "1",
+        "--comment",
+        "the operator lost a disk; it was sent again",
+    ]);
+    let done = home.answer(&["destroy-epoch", &number], &typed);
+    let said = one_line(&text(&done.stderr));
+    assert!(
+        done.status.success() && said.contains("were never opened: 1. They become unreadable"),
+        "{said}"
+    );
+    assert!(!home.path.join(format!("epochs/{past}.age")).exists());
+}
+
+#[test]
+fn an_epoch_is_kept_until_a_checkpoint_from_after_its_grace_is_proven_to_the_last_leaf() {
+    let organization = organization();
+    let home = organization.alice();
+    let past = organization.ago(3);
+    let manifest = organization.manifest(past, 1);
+    let refused = |because: &str| {
+        let output = home.answer(&["destroy-epoch", &past.to_string()], &format!("{past}\n"));
+        let said = one_line(&text(&output.stderr));
+        assert!(!output.status.success() && said.contains(because), "{said}");
+    };
+    refused("no checkpoint of");
+    let mut server = Server::new();
+    server.publish(&manifest);
+    server.publish(&organization.manifest(past.plus(1), 1));
+    server.accept_in(past, Told::new("in time").seal(&Target::from(&manifest)));
+    // The last day of the grace is not after it.
+    server.day = Some(past.closes().plus(1));
+    home.import(&server);
+    refused("reports of that epoch were taken until");
+    // A later one, with a gap before it.
+    server.carried();
+    let between = Told {
+        codename: 2,
+        ..Told::new("between")
+    };
+    server.accept_in(past, between.seal(&Target::from(&manifest)));
+    let bundle_between = server.clone();
+    server.carried();
+    server.day = Some(today());
+    home.import(&server);
+    refused("is not accounted for");
+    home.import(&bundle_between);
+    home.import(&server);
+    let done = home.answer(&["destroy-epoch", &past.to_string()], &format!("{past}\n"));
+    assert!(done.status.success(), "{}", text(&done.stderr));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn importing_twice_changes_nothing() {
         (&second["outcomes"], &second["before"]),
         (&json!({}), &json!({"opened": 2}))
     );
-    assert_eq!(second["leaves"], json!({"new": 0, "known": 2, "forked": 0}));
+    assert_eq!(second["leaves"], json!({"new": 0, "known": 2, "contradicting": 0}));
     assert_eq!(second["manifests"], json!({"new": 0, "known": 1, "refused": 0}));
     assert_eq!(home.everything(), before);
 }
@@ -34,13 +34,15 @@ fn the_next_bundle_carries_only_what_is_new() {
     let mut server = Server::new();
     server.accept(sealed("one"));
     home.import(&server);
-    server.from = 1;
-    (server.leaves, server.reports) = (vec![], vec![]);
+    server.carried();
     server.accept(sealed("two"));
     let next = home.import(&server);
     assert_eq!(
         (&next["leaves"], &next["outcomes"]),
-        (&json!({"new": 1, "known": 0, "forked": 0}), &json!({"opened": 1}))
+        (
+            &json!({"new": 1, "known": 0, "contradicting": 0}),
+            &json!({"opened": 1})
+        )
     );
 }
 

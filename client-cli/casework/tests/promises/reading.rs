@@ -250,7 +250,7 @@ fn a_path_for_a_name_makes_the_incident_unreadable_and_never_a_path() {
 #[test]
 fn two_programs_do_not_work_in_one_casebook() {
     let home = organization().alice();
-    let mut first = home.start(&["destroy-epoch", &organization().ago(6).to_string()]);
+    let mut first = home.start(&["destroy-epoch", "--even-unread", &organization().ago(6).to_string()]);
     // It asks, and waits for an answer: by then it holds the lock.
     let mut asked = [0; 1];
     std::io::Read::read_exact(first.stderr.as_mut().unwrap(), &mut asked).unwrap();

@@ -19,6 +19,7 @@ use marram_crypto::{
     bucket,
     bundle::BundleWriter,
     charter::{self, CharterChain, UntrustedCharter, UntrustedCharterChain},
+    checkpoint,
     codename::Codename,
     day::{Day, Epoch},
     digest::Digest,
@@ -31,6 +32,7 @@ use marram_crypto::{
     report::Attachment,
     seal::{Content, Draft, Target},
     secret::SecretBytes,
+    tree::{Head, Tree},
     ustar::Entry,
     vacant,
 };
@@ -212,6 +214,11 @@ impl Organization {
         &self.roots
     }
 
+    /// The keys of one of the two others.
+    pub(crate) fn colleague(&self, which: usize, epoch: Epoch) -> &EpochKeys {
+        &self.others[&epoch][which]
+    }
+
     /// A home of my own, as it was after the enrolment.
     pub(crate) fn alice(&self) -> Home {
         let home = Home::new();
@@ -338,9 +345,20 @@ impl Home {
         summary
     }
 
+    /// The alarms that nobody has acknowledged and that are not over: kind and subject.
+    pub(crate) fn alarms(&self) -> Vec<(String, String)> {
+        let listed = self.json(&["alarms"]);
+        let alarms = listed["alarms"].as_array().unwrap().iter();
+        let field = |alarm: &Value, name: &str| alarm[name].as_str().unwrap().to_owned();
+        alarms
+            .filter(|alarm| alarm["over"].is_null())
+            .map(|alarm| (field(alarm, "kind"), field(alarm, "subject")))
+            .collect()
+    }
+
     /// Everything that people can see of the casebook.
     pub(crate) fn everything(&self) -> Vec<Value> {
-        let mut seen = vec![self.json(&["list"]), self.json(&["status"])];
+        let mut seen = vec![self.json(&["list"]), self.json(&["status"]), self.json(&["alarms"])];
         for report in seen[0]["reports"].as_array().unwrap().clone() {
             seen.push(self.json(&["show", &report["id"].to_string()]));
         }
@@ -385,8 +403,17 @@ pub(crate) fn names(summary: &Value) -> Vec<String> {
 pub(crate) struct Server {
     pub(crate) chain: String,
     pub(crate) instance: InstanceId,
-    pub(crate) from: u64,
+    /// The leaves before those that the bundle has.
+    pub(crate) before: Vec<Leaf>,
+    /// Where the bundle says that its leaves begin, if that is a lie.
+    pub(crate) from: Option<u64>,
     pub(crate) leaves: Vec<Leaf>,
+    /// The checkpoint's day; none for a bundle without one.
+    pub(crate) day: Option<Day>,
+    /// A checkpoint that is not of these leaves.
+    pub(crate) checkpoint: Option<Vec<u8>>,
+    pub(crate) orders: Vec<(u64, Vec<u8>)>,
+    pub(crate) canaries: Vec<(String, Vec<u8>)>,
     pub(crate) manifests: Vec<(Epoch, u32, Vec<u8>)>,
     pub(crate) reports: Vec<(Digest, Vec<u8>)>,
 }
@@ -405,11 +432,32 @@ impl Server {
         Self {
             chain: chain.to_json(),
             instance: chain.instance(),
-            from: 0,
+            before: vec![],
+            from: None,
             leaves: vec![],
+            day: Some(today()),
+            checkpoint: None,
+            orders: vec![],
+            canaries: vec![],
             manifests: vec![],
             reports: vec![],
         }
+    }
+
+    /// What the next bundle begins with: everything that is here was carried away.
+    pub(crate) fn carried(&mut self) {
+        self.before.append(&mut self.leaves);
+        self.reports.clear();
+    }
+
+    /// The tree of all leaves there are.
+    pub(crate) fn tree(&self) -> Tree {
+        self.before.iter().chain(&self.leaves).collect()
+    }
+
+    pub(crate) fn sign(&self, head: Head, day: Day) -> Vec<u8> {
+        let log = &organization().roots[0];
+        checkpoint::sign(self.instance, head, day, log).unwrap().to_bytes()
     }
 
     pub(crate) fn publish(&mut self, manifest: &Manifest) {
@@ -426,11 +474,15 @@ impl Server {
     }
 
     pub(crate) fn accept_in(&mut self, epoch: Epoch, ciphertext: Vec<u8>) {
+        self.accept_on(epoch.opens(), epoch, ciphertext);
+    }
+
+    pub(crate) fn accept_on(&mut self, day: Day, epoch: Epoch, ciphertext: Vec<u8>) {
         assert!(ciphertext.len().is_power_of_two());
         let leaf = Leaf {
             digest: Digest::of(&ciphertext),
             epoch,
-            day: epoch.opens(),
+            day,
             log2_size: u8::try_from(ciphertext.len().ilog2()).unwrap(),
         };
         self.leaves.push(leaf);
@@ -440,9 +492,20 @@ impl Server {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bundle = BundleWriter::new(Vec::new());
         bundle.charter(self.chain.as_bytes()).unwrap();
-        bundle.leaves(self.instance, self.from, &self.leaves).unwrap();
+        let signed = self.day.map(|day| self.sign(self.tree().head(), day));
+        if let Some(checkpoint) = self.checkpoint.as_ref().or(signed.as_ref()) {
+            bundle.checkpoint(checkpoint).unwrap();
+        }
+        let from = self.from.unwrap_or(self.before.len() as u64);
+        bundle.leaves(self.instance, from, &self.leaves).unwrap();
         for (epoch, version, note) in &self.manifests {
             bundle.manifest(*epoch, *version, note).unwrap();
+        }
+        for (index, note) in &self.orders {
+            bundle.order(*index, note).unwrap();
+        }
+        for (name, receipt) in &self.canaries {
+            bundle.canary(name, receipt).unwrap();
         }
         for (digest, body) in &self.reports {
             bundle.report(*digest, body.len() as u64, body.as_slice()).unwrap();

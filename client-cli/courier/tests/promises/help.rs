@@ -10,9 +10,13 @@ use std::{
 
 use marram_crypto::{
     bundle::{BundleEntry, BundleReader},
-    day::Epoch,
+    checkpoint::UntrustedCheckpoint,
+    day::{Day, Epoch},
     key::SigningKey,
-    manifest::UntrustedManifest,
+    leaf::Leaf,
+    manifest::{Draft, UntrustedManifest},
+    order::{self, OrderFile, OrderId, What},
+    tree::Head,
 };
 use marram_online::{
     clock::today,
@@ -38,10 +42,22 @@ pub(crate) struct World {
     pub(crate) site: Arc<Mutex<Site>>,
     pub(crate) server: Responder,
     pub(crate) courier: Courier,
+    /// What the manifest of this week says.
+    pub(crate) draft: Draft,
+    /// Signs for the first slot.
+    pub(crate) desk: SigningKey,
 }
 
 /// A bundle: index of the first leaf, number of leaves, manifests, reports.
 pub(crate) type Contents = (u64, u64, Vec<(Epoch, u32)>, Vec<Vec<u8>>);
+
+/// What else is in a bundle.
+#[derive(Default)]
+pub(crate) struct More {
+    pub(crate) checkpoint: Option<Vec<u8>>,
+    pub(crate) orders: Vec<(u64, Vec<u8>)>,
+    pub(crate) canaries: Vec<(String, Vec<u8>)>,
+}
 
 /// The epoch of today.
 pub(crate) fn epoch() -> Epoch {
@@ -82,6 +98,10 @@ impl Courier {
         }
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(crate) fn ok(&self, args: &[&str]) -> Run {
         self.run(args).succeeded()
     }
@@ -119,10 +139,12 @@ impl World {
         world
     }
 
-    /// The same server and courier for another organization's keys.
-    pub(crate) fn organization(self, organization: &Organization) -> Self {
+    /// The same server and courier for another world's keys.
+    pub(crate) fn organization(self, other: &Self) -> Self {
+        let organization = &other.organization;
         {
             let mut site = self.site.lock().unwrap();
+            site.log = SigningKey::from_seed(&other.site.lock().unwrap().log.seed());
             site.charter = organization.chain.to_json().into_bytes();
             site.instance = organization.chain.instance();
         }
@@ -138,23 +160,20 @@ impl World {
     }
 
     fn made(
-        organization: Organization,
+        mut organization: Organization,
         mut instead: impl FnMut(&Request, &Reply) -> Option<Reply> + Send + 'static,
     ) -> Self {
         let courier = Courier::new();
         let key = courier.ok(&["key"]).stdout;
-        let manifest = organization.signed(&organization.draft(epoch(), 1 << 20)).to_bytes();
-        let site = Arc::new(Mutex::new(Site {
-            charter: organization.chain.to_json().into_bytes(),
-            manifest: manifest.clone(),
-            manifests: vec![manifest],
-            leaves: vec![],
-            reports: [].into(),
-            instance: organization.chain.instance(),
-            log: SigningKey::random(&mut rng()),
-            couriers: vec![key.trim().parse().unwrap()],
-            refuse: None,
-        }));
+        let log = SigningKey::random(&mut rng());
+        organization.log_is(log.public());
+        let desk = SigningKey::random(&mut rng());
+        let mut draft = organization.draft(epoch(), 1 << 20);
+        draft.slots[0].signer = desk.public();
+        let manifest = organization.signed(&draft).to_bytes();
+        let mut site = Site::new(&organization.chain, manifest, log);
+        site.couriers = vec![key.trim().parse().unwrap()];
+        let site = Arc::new(Mutex::new(site));
         let shared = Arc::clone(&site);
         let server = Responder::start(move |request| {
             let honest = shared.lock().unwrap().answer(request);
@@ -165,7 +184,37 @@ impl World {
             site,
             server,
             courier,
+            draft,
+            desk,
         }
+    }
+
+    /// Another courier of the same organization, with a home of its own.
+    pub(crate) fn another_courier(&self) -> Courier {
+        let courier = Courier::new();
+        let key = courier.ok(&["key"]).stdout;
+        self.site.lock().unwrap().couriers.push(key.trim().parse().unwrap());
+        courier
+    }
+
+    /// The site's leaves and a checkpoint of them, of a day.
+    pub(crate) fn checkpoint(&self, leaves: &[Leaf], day: Day) -> Vec<u8> {
+        self.site.lock().unwrap().checkpoint_of(leaves, day)
+    }
+
+    /// An order file, signed by the desk.
+    pub(crate) fn order(&self, id: u8, what: What, expires: Day) -> OrderFile {
+        let draft = order::Draft {
+            instance: self.organization.chain.instance(),
+            id: OrderId::from_bytes([id; 16]),
+            epoch: epoch(),
+            expires,
+            log: Head::empty(),
+            what,
+        };
+        let mut order = draft.to_note().unwrap();
+        order.add_signature(&self.desk).unwrap();
+        OrderFile { order, board: None }
     }
 
     pub(crate) fn link(&self) -> String {
@@ -173,7 +222,7 @@ impl World {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.courier.folder.path().join(name)
+        self.courier.path(name)
     }
 
     pub(crate) fn add(&self, reports: &[u8]) {
@@ -216,11 +265,33 @@ impl World {
     }
 
     pub(crate) fn bundle(&self, name: &str) -> Contents {
-        read(&self.path(name), &self.organization)
+        read(&self.path(name), &self.organization).0
+    }
+
+    pub(crate) fn bundle_of(&self, courier: &Courier, name: &str) -> (Contents, More) {
+        read(&courier.path(name), &self.organization)
+    }
+
+    /// The checkpoint of a bundle, verified.
+    pub(crate) fn head(&self, name: &str) -> (u64, Day) {
+        let note = read(&self.path(name), &self.organization).1.checkpoint.unwrap();
+        let key = self.site.lock().unwrap().log.public();
+        let instance = self.organization.chain.instance();
+        let checkpoint = UntrustedCheckpoint::parse(&note)
+            .unwrap()
+            .verify(instance, &[key])
+            .unwrap();
+        (checkpoint.head().size, checkpoint.day())
+    }
+
+    /// Orders and receipts of canaries in a bundle.
+    pub(crate) fn more(&self, name: &str) -> More {
+        read(&self.path(name), &self.organization).1
     }
 }
 
-fn read(path: &Path, organization: &Organization) -> Contents {
+fn read(path: &Path, organization: &Organization) -> (Contents, More) {
+    let mut more = More::default();
     let mut reader = BundleReader::new(fs::File::open(path).unwrap());
     let mut contents = (0, 0, vec![], vec![]);
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -237,6 +308,9 @@ fn read(path: &Path, organization: &Organization) -> Contents {
                 let manifest = UntrustedManifest::parse(&note).unwrap();
                 contents.2.push((manifest.claims().epoch, manifest.claims().version));
             }
+            BundleEntry::Checkpoint(note) => more.checkpoint = Some(note),
+            BundleEntry::Order { index, note } => more.orders.push((index, note)),
+            BundleEntry::Canary { name, receipt } => more.canaries.push((name, receipt)),
             BundleEntry::Report { mut content, .. } => {
                 let mut bytes = Vec::new();
                 content.read_to_end(&mut bytes).unwrap();
@@ -244,5 +318,5 @@ fn read(path: &Path, organization: &Organization) -> Contents {
             }
         }
     }
-    contents
+    (contents, more)
 }

@@ -17,7 +17,9 @@ use crate::{
 };
 
 pub(super) fn run(args: &Args, context: &Context<'_>) -> anyhow::Result<()> {
-    let mut charter = CharterFile::read(&args.path).hint("ask for charter.json again")?;
+    let mut charter = CharterFile::read(&args.path).hint(
+        "check the name, and that the stick is plugged in; if this is the right file, ask for charter.json again",
+    )?;
     let mut keyholder = context.open()?;
     let mut ask = Ask::stdin()?;
     let own = keyholder.state.root_file();

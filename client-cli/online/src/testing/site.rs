@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use marram_crypto::{
+    charter::CharterChain,
+    checkpoint,
     courier_request::{self, SignatureHeaders},
-    day::Epoch,
+    day::{Day, Epoch},
     digest::Digest,
     instance::InstanceId,
     key::{PublicKey, SigningKey},
     leaf::Leaf,
+    order::OrderFile,
     receipt,
+    tree::Tree,
 };
 
 use super::{Reply, Request};
@@ -34,11 +38,46 @@ pub struct Site {
     pub log: SigningKey,
     /// Who may read the log.
     pub couriers: Vec<PublicKey>,
+    /// Orders that were accepted, in that order.
+    pub orders: Vec<Vec<u8>>,
+    /// Order files that came.
+    pub posted: Vec<Vec<u8>>,
+    /// The boards, by shard.
+    pub boards: BTreeMap<String, Vec<u8>>,
+    /// Shown instead of a checkpoint of all leaves, dated today.
+    pub checkpoint: Option<Vec<u8>>,
     /// Refuse everything with this status and title.
     pub refuse: Option<(u16, String)>,
 }
 
 impl Site {
+    /// A server of this organization that nobody has written to yet.
+    pub fn new(chain: &CharterChain, manifest: Vec<u8>, log: SigningKey) -> Self {
+        Self {
+            charter: chain.to_json().into_bytes(),
+            manifest: manifest.clone(),
+            manifests: vec![manifest],
+            leaves: Vec::new(),
+            reports: BTreeMap::new(),
+            instance: chain.instance(),
+            log,
+            couriers: Vec::new(),
+            orders: Vec::new(),
+            posted: Vec::new(),
+            boards: BTreeMap::new(),
+            checkpoint: None,
+            refuse: None,
+        }
+    }
+
+    /// A checkpoint of these leaves.
+    pub fn checkpoint_of(&self, leaves: &[Leaf], day: Day) -> Vec<u8> {
+        let head = leaves.iter().collect::<Tree>().head();
+        checkpoint::sign(self.instance, head, day, &self.log)
+            .unwrap()
+            .to_bytes()
+    }
+
     /// The honest answer.
     pub fn answer(&mut self, request: &Request) -> Reply {
         if let Some((status, title)) = &self.refuse {
@@ -49,9 +88,22 @@ impl Site {
             ("GET", "/v1/manifest") => Reply::of(200, "text/plain", self.manifest.clone()),
             ("PUT", "/v1/charter" | "/v1/manifest") => Reply::of(201, "text/plain", ""),
             ("POST", "/v1/reports") => self.accept(request),
+            ("POST", "/v1/orders") => self.accept_order(request),
+            ("GET", path) if path.starts_with("/v1/board/") => match self.boards.get(&path["/v1/board/".len()..]) {
+                Some(board) => Reply::of(200, "application/octet-stream", board.clone()),
+                None => Reply::named(404, "no-board"),
+            },
             ("GET", _) if self.verify(request).is_err() => {
                 let why = self.verify(request).unwrap_err();
                 Reply::problem(401, "Not a courier", &why)
+            }
+            ("GET", "/v1/log/checkpoint") => {
+                let honest = || self.checkpoint_of(&self.leaves, today());
+                Reply::of(200, "text/plain", self.checkpoint.clone().unwrap_or_else(honest))
+            }
+            ("GET", "/v1/log/orders") => {
+                let from: usize = number(&request.query, "from=");
+                Reply::of(200, "application/json", texts(self.orders.iter().skip(from).take(100)))
             }
             ("GET", "/v1/log/leaves") => {
                 let from: usize = number(&request.query, "from=");
@@ -59,14 +111,7 @@ impl Site {
                 let bytes: Vec<u8> = page.flat_map(Leaf::to_bytes).collect();
                 Reply::of(200, "application/octet-stream", bytes)
             }
-            ("GET", "/v1/log/manifests") => {
-                let notes: Vec<_> = self
-                    .manifests
-                    .iter()
-                    .map(|note| String::from_utf8_lossy(note))
-                    .collect();
-                Reply::of(200, "application/json", serde_json::json!(notes).to_string())
-            }
+            ("GET", "/v1/log/manifests") => Reply::of(200, "application/json", texts(self.manifests.iter())),
             ("GET", path) => match path.strip_prefix("/v1/reports/").and_then(|digest| digest.parse().ok()) {
                 Some(digest) if self.reports.contains_key(&digest) => part(&self.reports[&digest], request),
                 _ => Reply::problem(404, "Not found", ""),
@@ -101,6 +146,16 @@ impl Site {
         self.receipt(&leaf)
     }
 
+    fn accept_order(&mut self, request: &Request) -> Reply {
+        let note = OrderFile::parse(&request.body).unwrap().order.to_bytes();
+        self.posted.push(request.body.clone());
+        if self.orders.contains(&note) {
+            return Reply::of(200, "text/plain", "");
+        }
+        self.orders.push(note);
+        Reply::of(201, "text/plain", "")
+    }
+
     fn verify(&self, request: &Request) -> Result<(), String> {
         let headers = SignatureHeaders {
             content_digest: request.header("content-digest").to_owned(),
@@ -121,6 +176,11 @@ impl Site {
 
 fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(query: &str, name: &str) -> T {
     query.strip_prefix(name).unwrap().parse().unwrap()
+}
+
+fn texts<'a>(notes: impl Iterator<Item = &'a Vec<u8>>) -> String {
+    let notes: Vec<_> = notes.map(|note| String::from_utf8_lossy(note)).collect();
+    serde_json::json!(notes).to_string()
 }
 
 /// The whole, or the part that `Range` asks for.

@@ -392,7 +392,15 @@ fn the_codename_goes_to_a_file_descriptor_and_a_follow_up_takes_it_from_one() {
     assert_eq!(one.report.codename_key, codename.signing_key().public());
 
     world.site.lock().unwrap().reports.clear();
-    let second = ["--json", &link, "--incident", "incident.json", "--follow-up-fd", "9"];
+    let second = [
+        "--json",
+        "add",
+        &link,
+        "--incident",
+        "incident.json",
+        "--codename-fd",
+        "9",
+    ];
     let [stdout, _] = through_shell("9<&0 </dev/null", &second);
     assert!(
         stdout.contains(r#""continues":true"#) && !stdout.contains(words.trim()),
@@ -524,7 +532,7 @@ fn a_link_without_its_fingerprint_is_explained() {
 fn a_proxy_before_the_command_is_not_silently_passed_over() {
     let world = World::new();
     let link = world.link();
-    for command in ["report", "send"] {
+    for command in ["report", "send", "check", "add"] {
         let run = world.run(&["--proxy", "socks5://127.0.0.1:9", command, &link]);
         assert!(
             run.failed().contains("proxy stands before the command"),

@@ -9,8 +9,10 @@ use std::{
 };
 
 use marram_crypto::{
-    codename::Codename,
-    day::Epoch,
+    board::{self, Answer, AnswerId, Composition, Header, Salt, Shard, UntrustedBoard},
+    codename::{Codename, WordList},
+    day::{Day, Epoch},
+    digest::Digest,
     key::SigningKey,
     manifest::{Contact, Draft},
     open::{self, Opened},
@@ -22,6 +24,7 @@ use marram_online::{
     testing::{Reply, Request, Responder, Site},
 };
 use marram_tests::organization::{Organization, rng};
+use secrecy::ExposeSecret as _;
 
 /// Stands in every report; must stand nowhere on a disk.
 pub(crate) const SECRET: &str = "they came for my aunt at the third well";
@@ -30,6 +33,7 @@ pub(crate) const SECRET: &str = "they came for my aunt at the third well";
 pub(crate) struct World {
     pub(crate) organization: Organization,
     pub(crate) draft: Draft,
+    pub(crate) desk: Desk,
     pub(crate) site: Arc<Mutex<Site>>,
     pub(crate) server: Responder,
     folder: tempfile::TempDir,
@@ -75,7 +79,8 @@ impl World {
     ) -> Self {
         let organization = Organization::found();
         let log = SigningKey::random(&mut rng());
-        let draft = Draft {
+        let desk = Desk::of(Epoch::of(today()).unwrap());
+        let mut draft = Draft {
             log: log.public(),
             contacts: vec![
                 Contact {
@@ -94,18 +99,9 @@ impl World {
             ],
             ..organization.draft(Epoch::of(today()).unwrap(), 1 << 20)
         };
+        draft.slots[0].signer = desk.this_week.public();
         let manifest = organization.signed(&draft).to_bytes();
-        let site = Arc::new(Mutex::new(Site {
-            charter: organization.chain.to_json().into_bytes(),
-            manifest: manifest.clone(),
-            manifests: vec![manifest],
-            leaves: vec![],
-            reports: [].into(),
-            instance: organization.chain.instance(),
-            log,
-            couriers: vec![],
-            refuse: None,
-        }));
+        let site = Arc::new(Mutex::new(Site::new(&organization.chain, manifest, log)));
         let shared = Arc::clone(&site);
         let server = Responder::start_cutting(cut, move |request| {
             let mut site = shared.lock().unwrap();
@@ -118,6 +114,7 @@ impl World {
         let world = Self {
             organization,
             draft,
+            desk,
             site,
             server,
             folder,
@@ -248,4 +245,96 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         }
     }
     found
+}
+
+/// Who makes the board: a caseworker with a slot in this week and the next.
+pub(crate) struct Desk {
+    pub(crate) epoch: Epoch,
+    pub(crate) this_week: SigningKey,
+    pub(crate) next_week: SigningKey,
+}
+
+impl Desk {
+    pub(crate) fn of(epoch: Epoch) -> Self {
+        let [this_week, next_week] = [0, 1].map(|_| SigningKey::random(&mut rng()));
+        Self {
+            epoch,
+            this_week,
+            next_week,
+        }
+    }
+
+    /// A board of a day, on which so many reports of a codename are acknowledged, and these answers hang.
+    pub(crate) fn board(
+        &self,
+        world: &World,
+        day: Day,
+        codename: &Codename,
+        read: u32,
+        answers: &[&str],
+    ) -> UntrustedBoard {
+        let (instance, shape) = (world.organization.chain.instance(), world.draft.board);
+        let reply_key = codename.reply_key();
+        let answers: Vec<Answer> = answers
+            .iter()
+            .map(|text| Answer::new(AnswerId::random(&mut rng()), day, (*text).to_owned()).unwrap())
+            .collect();
+        let composition = Composition {
+            acknowledged: if read > 0 { vec![(&reply_key, read)] } else { vec![] },
+            answers: answers.iter().map(|answer| (&reply_key, answer)).collect(),
+        };
+        let salt = Salt::random(&mut rng());
+        let (image, left_out) = board::compose(shape, instance, salt, &composition, &mut rng());
+        assert!(left_out.answers.is_empty());
+        self.signed(world, day, Shard::of(&reply_key, shape), salt, image)
+    }
+
+    /// Signs an image for a shard.
+    pub(crate) fn signed(&self, world: &World, day: Day, shard: Shard, salt: Salt, image: Vec<u8>) -> UntrustedBoard {
+        let header = Header {
+            instance: world.organization.chain.instance(),
+            epoch: self.epoch,
+            day,
+            shard,
+            salt,
+            image: Digest::of(&image),
+        };
+        let signers = [&self.this_week, &self.next_week].map(|key| SigningKey::from_seed(&key.seed()));
+        UntrustedBoard::sign(header, image, &signers).unwrap()
+    }
+}
+
+impl World {
+    /// Hangs a board in its shard.
+    pub(crate) fn hangs(&self, board: &UntrustedBoard) {
+        let shard = board.claims().shard.to_string();
+        self.site.lock().unwrap().boards.insert(shard, board.to_bytes());
+    }
+
+    /// Polls with a codename, for programs.
+    pub(crate) fn check(&self, codename: &Codename) -> Run {
+        self.check_words(codename.words(WordList::English).expose_secret())
+    }
+
+    pub(crate) fn check_words(&self, words: &str) -> Run {
+        self.polled(&["--json"], words)
+    }
+
+    /// Polls, and gives what a person reads, in one line.
+    pub(crate) fn told(&self, codename: &Codename) -> String {
+        let run = self.polled(&[], codename.words(WordList::English).expose_secret());
+        run.succeeded().stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn polled(&self, more: &[&str], words: &str) -> Run {
+        let link = self.link();
+        let mut command = self.command(&[more, &["check", &link, "--codename-fd", "0"]].concat());
+        command.stdin(pipe_with(words.as_bytes()));
+        let output = command.output().unwrap();
+        Run {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            success: output.status.success(),
+        }
+    }
 }

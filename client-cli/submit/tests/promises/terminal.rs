@@ -3,8 +3,11 @@
 use std::fs;
 
 use crate::help::{SECRET, World};
-use marram_online::testing::Reply;
+use marram_crypto::codename::{Codename, WordList};
+use marram_online::{clock::today, testing::Reply};
+use marram_tests::organization::rng;
 use rexpect::session::{PtySession, spawn_command};
+use secrecy::ExposeSecret as _;
 
 /// What the program shows before it waits for an answer; answers are typed by [`Person::types`].
 struct Person {
@@ -34,6 +37,13 @@ impl Person {
         self.pty.send_line(line).unwrap();
     }
 
+    /// Types the words where nothing is shown.
+    fn says_the_words(&mut self, words: &str) {
+        let shown = self.pty.exp_string("(not shown): ").unwrap();
+        self.seen.push_str(&shown);
+        self.types(words);
+    }
+
     /// Goes through everything, skipping what can be skipped, up to the prompt that `until` stands in.
     fn goes_on_until(&mut self, until: &str) -> String {
         loop {
@@ -57,10 +67,7 @@ impl Person {
     /// Keeps the codename that is on the screen, and proves it.
     fn keeps_the_codename(&mut self) -> Vec<String> {
         let shown = self.goes_on_until("Have you kept them?");
-        assert!(
-            shown.contains("cannot fetch answers yet") && !shown.contains("our answers"),
-            "{shown}"
-        );
+        assert!(shown.contains("read answers, and add something later"), "{shown}");
         let words: Vec<&str> = shown.split_whitespace().collect();
         let word = |n: usize| {
             let mut places = words.windows(2).filter(|pair| pair[0] == n.to_string());
@@ -97,7 +104,7 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
     for said in [
         "Who you are writing to",
         "within 14 days",
-        "for 60 days; this version of the server deletes nothing on its own",
+        "60 days after it came",
         "Call 112",
         "Only as safe as this device",
     ] {
@@ -115,8 +122,7 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
     person.types("'a photo.png'");
     assert!(person.reads().contains("image/png"));
     person.types("");
-    let board = person.goes_on_until("Our answers wait for you");
-    assert!(board.contains("cannot fetch answers yet"), "{board}");
+    person.goes_on_until("Our answers wait for you");
     person.types("");
     assert!(person.goes_on_until("How did you find us?").contains("2) The news"));
     person.types("2");
@@ -132,7 +138,8 @@ fn somebody_reports_with_a_file_and_keeps_a_codename_that_was_shown_once() {
         "it took exactly this report",
         "does not say that anybody has read it",
         "Keep your twelve words",
-        "cannot fetch answers yet",
+        "marram-submit check",
+        "send it again",
     ] {
         assert!(arrived.contains(said), "{said}: {arrived}");
     }
@@ -250,18 +257,23 @@ fn a_follow_up_is_asked_for_its_words_and_continues_the_report() {
     let one = world.open(&world.received()).0;
     world.site.lock().unwrap().reports.clear();
     let link = world.link();
-    let mut person = Person::sits_down(&world, &[&link]);
-    person.goes_on_until("Have you reported to this organization before");
-    person.types("yes");
-    person.goes_on_until("The twelve words");
-    person.types("abandon abandon abandon");
-    assert!(person.reads().contains("a codename has 12 words, these are 3"));
-    person.types(first.json()["codename"].as_str().unwrap());
+    let words = first.json()["codename"].as_str().unwrap().to_owned();
+    let mut person = Person::sits_down(&world, &["add", &link]);
+    person.says_the_words("abandon abandon abandon");
+    person.pty.exp_string("a codename has 12 words, these are 3").unwrap();
+    let misspelled = words.rsplit_once(' ').unwrap().0.to_owned() + " marramm";
+    person.says_the_words(&misspelled);
+    person.pty.exp_string("word 12 is in none of the word lists").unwrap();
+    person.says_the_words(&words);
     person.goes_on_until("Seal it and send it");
     person.types("1");
     person.goes_on_until("Clear this window now?");
     person.types("yes");
-    assert!(!person.leaves().contains("Your codename"));
+    let seen = person.leaves();
+    assert!(
+        !seen.contains("Your codename") && !seen.contains(&words),
+        "the words are not shown"
+    );
     let two = world.open(&world.received()).0;
     two.report.follows(&one.report).unwrap();
 }
@@ -278,4 +290,30 @@ fn another_organization_is_refused_before_a_single_question() {
         seen.contains("THIS IS NOT THE ORGANIZATION") && !seen.contains("\n> "),
         "{seen}"
     );
+}
+
+#[test]
+fn somebody_looks_for_an_answer_and_their_words_are_never_on_the_screen() {
+    let world = World::new();
+    let codename = Codename::random(&mut rng());
+    let words = codename.words(WordList::Spanish);
+    world.hangs(
+        &world
+            .desk
+            .board(&world, today(), &codename, 1, &["Come on \u{202e}Monday\u{1b}[2J"]),
+    );
+    let link = world.link();
+    let mut person = Person::sits_down(&world, &["check", &link]);
+    person.says_the_words(words.expose_secret());
+    let shown = person.pty.exp_string("Clear this window now?").unwrap();
+    assert!(
+        shown.contains("1 report was read") && shown.contains("Come on"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{202e}') && !shown.contains("\u{1b}[2J"), "{shown:?}");
+    let first = words.expose_secret().split(' ').next().unwrap();
+    assert!(!shown.contains(first), "{shown}");
+    person.types("no");
+    person.leaves();
+    assert_eq!(world.left_behind(), []);
 }
