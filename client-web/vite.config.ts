@@ -13,9 +13,14 @@ const { packed, fixed } = gatherTexts();
 const texts = (): Plugin => ({
   name: "marram-texts",
   resolveId: (id) => (id === TEXTS ? `\0${TEXTS}` : undefined),
-  // A string for JSON.parse: engines read it faster than the same thing as code.
-  load: (id) =>
-    id === `\0${TEXTS}` ? `export default JSON.parse(${JSON.stringify(JSON.stringify(packed))});` : undefined,
+  load(id) {
+    if (id !== `\0${TEXTS}`) return undefined;
+    const joined = (texts: readonly string[]) => `${JSON.stringify(texts.join("\n"))}.split("\\n")`;
+    const languages = packed.languages.map(
+      ({ texts, ...language }) => `{...${JSON.stringify(language)},texts:${joined(texts)}}`,
+    );
+    return `export default {keys:${joined(packed.keys)},languages:[${languages.join(",")}]};`;
+  },
 });
 
 /** Data without what the page never shows: labels for caseworkers, and names that browsers know. */
@@ -43,6 +48,7 @@ const wordLists = (): Plugin => ({
   name: "marram-word-lists",
   enforce: "pre",
   load(id) {
+    if (/@scure\/bip39\/wordlists\/traditional-chinese\.js$/.test(id)) return traditionalChinese(id);
     if (!/@scure\/bip39\/wordlists\/(english|french|spanish)\.js$/.test(id)) return undefined;
     const words = /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
     if (words.length !== 2048) throw new Error(`${id} has another form`);
@@ -58,6 +64,19 @@ export const wordlist = ${JSON.stringify(packed.join(""))}.match(/[A-Z][^A-Z]*/g
   .map((part) => (before = before.slice(0, part.charCodeAt(0) - 65) + part.slice(1)));`;
   },
 });
+
+/** The two Chinese lists share 1,275 words, at the same places: the second is written as where it differs. */
+function traditionalChinese(id: string): string {
+  const words = (id: string) => /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
+  const simplified = words(id.replace("traditional", "simplified"));
+  const traditional = words(id);
+  if (simplified.length !== 2048 || traditional.length !== 2048 || traditional.some((word) => [...word].length !== 1)) {
+    throw new Error(`${id} has another form`);
+  }
+  const packed = traditional.map((word, place) => (word === simplified[place] ? "." : word)).join("");
+  return `import { wordlist as simplified } from "@scure/bip39/wordlists/simplified-chinese.js";
+export const wordlist = Array.from("${packed}", (word, place) => word === "." ? simplified[place] : word);`;
+}
 
 const sha256 = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 const escape = (text: string) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);

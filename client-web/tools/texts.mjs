@@ -40,6 +40,11 @@ export function gatherTexts({ asked = ASKED, own = OWN } = {}) {
     }
     problems.push(...compare(language, source.own.texts, own.texts));
   }
+  for (const { language, asked, own } of spoken) {
+    for (const [key, text] of Object.entries({ ...asked.texts, ...own.texts })) {
+      if (text.includes("\n")) problems.push(`${language}: ${key} has a line break`);
+    }
+  }
   if (problems.length > 0) throw new Error(`texts:\n  ${problems.join("\n  ")}`);
 
   const merged = spoken.map(({ language, asked, own }) => ({
@@ -59,7 +64,7 @@ export function gatherTexts({ asked = ASKED, own = OWN } = {}) {
         language,
         direction,
         reviewed,
-        texts: keys.map((key) => all[key] ?? 0),
+        texts: keys.map((key) => all[key] ?? ""),
       })),
     },
     fixed: merged.map(({ language, direction, all }) => ({

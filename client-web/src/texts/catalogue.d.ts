@@ -4,8 +4,8 @@ declare module "virtual:texts" {
     readonly language: string;
     readonly direction: "ltr" | "rtl";
     readonly reviewed: boolean;
-    /** `0` stands for what this language lacks. */
-    readonly texts: readonly (string | 0)[];
+    /** Empty is what this language lacks: another's plural forms. */
+    readonly texts: readonly string[];
   }
   const packed: { readonly keys: readonly string[]; readonly languages: readonly Packed[] };
   export default packed;
