@@ -20,14 +20,16 @@ export function welcome(organization: Organization): void {
       notice(
         "urgent",
         t("welcome.emergency"),
-        h("p", {}, t("question.safety.emergency"), " ", t("question.safety.emergency.help")),
+        h("p", {}, t("question.safety.emergency")),
+        h("p", {}, t("question.safety.emergency.help")),
         contacts(organization).map((text) => h("p", { class: "contact" }, foreign(text))),
       ),
       notice(
         "calm",
         t("question.safety.device"),
         h("p", {}, t("question.safety.device.help")),
-        h("p", {}, t("welcome.private"), !isOnion(organization.link) && ` ${t("welcome.not_onion")}`),
+        h("p", {}, t("welcome.private")),
+        !isOnion(organization.link) && h("p", {}, t("welcome.not_onion")),
       ),
       h(
         "div",
