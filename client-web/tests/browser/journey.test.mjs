@@ -11,9 +11,11 @@ import { at, choose, launch, open, press, type, walk } from "./browser.mjs";
 import { foundReal } from "./real.mjs";
 import { photo, screenshot } from "./samples.mjs";
 import { PAGE, serve } from "./served.mjs";
+import { textsOf } from "./tour.mjs";
 
-const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).texts;
-const texts = { ...read("../../../incident/data/texts/en.json"), ...read("../../src/texts/en.json") };
+/** Somebody who reads and writes Chinese. */
+const texts = textsOf("zh-Hans");
+const view = { languages: ["zh-CN"], still: true };
 const NARRATIVE = "三月十日早上六点，国保把我弟弟带走了。\n他们说：“叫你姐姐闭嘴。”";
 
 let real, proxy, browser, folder;
@@ -116,7 +118,7 @@ function expectOpened(reports, id) {
 
 describe("a report in Chinese with two pictures", () => {
   it("goes from the served page to the caseworker, and what follows stands under the same words", async () => {
-    const page = await open(browser, `${proxy.origin}/#${real.fingerprint}`);
+    const page = await open(browser, `${proxy.origin}/#${real.fingerprint}`, view);
     await at(page, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
     // The page, and two requests, before one can write.
     expect(proxy.asked).toEqual(["GET /", "GET /v1/charter", "GET /v1/manifest"]);
@@ -124,6 +126,7 @@ describe("a report in Chinese with two pictures", () => {
     const words = await keepWords(page);
     await send(page);
     expect(page.problems).toEqual([]);
+    expect(words.join("")).toMatch(/^\p{Script=Han}{12}$/u);
 
     const first = real.carry();
     const list = Array.isArray(first) ? first : first.reports;
@@ -131,7 +134,7 @@ describe("a report in Chinese with two pictures", () => {
     expectOpened(list, list[0].id);
 
     // Later: the same words, on a page that has been opened anew.
-    const later = await open(browser, `${proxy.origin}/#${real.fingerprint}`);
+    const later = await open(browser, `${proxy.origin}/#${real.fingerprint}`, view);
     await at(later, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
     await press(later, texts["welcome.read"]);
     await at(later, texts["read.title"]);
@@ -170,7 +173,7 @@ describe("a report in Chinese with two pictures", () => {
   it("goes from a saved copy, opened from the disk with the link behind it", async () => {
     const copy = join(folder, "saved page.html");
     copyFileSync(PAGE, copy);
-    const page = await open(browser, `${pathToFileURL(copy)}#${real.origin}/#${real.fingerprint}`);
+    const page = await open(browser, `${pathToFileURL(copy)}#${real.origin}/#${real.fingerprint}`, view);
     await at(page, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
     expect(await page.evaluate(() => location.origin)).toBe("file://");
     await tell(page);
@@ -185,7 +188,7 @@ describe("a report in Chinese with two pictures", () => {
   it("goes from a browser without a JIT, as in Lockdown Mode and Tor Browser's Safer level", async () => {
     const slow = await launch(["--js-flags=--jitless"]);
     try {
-      const page = await open(slow, `${proxy.origin}/#${real.fingerprint}`);
+      const page = await open(slow, `${proxy.origin}/#${real.fingerprint}`, view);
       await at(page, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
       expect(await page.evaluate(() => typeof WebAssembly)).toBe("undefined");
       await tell(page);
@@ -203,7 +206,7 @@ describe("a report in Chinese with two pictures", () => {
   it("is sealed without a network from the organization's files, and can be sent from elsewhere", async () => {
     const copy = join(folder, "offline.html");
     copyFileSync(PAGE, copy);
-    const page = await open(browser, String(pathToFileURL(copy)));
+    const page = await open(browser, String(pathToFileURL(copy)), view);
     await page.setOfflineMode(true);
     await at(page, texts["link.title"]);
     await press(page, texts["link.files"]);

@@ -70,7 +70,7 @@ async function write(page) {
 describe("every screen", () => {
   it("has no barrier that axe finds, and is no wider than a narrow phone, light and dark", async () => {
     const found = [];
-    for (const dark of [false, true]) {
+    for (const [language, dark] of [["en", true], ["ar", false]]) {
       const seen = new Set();
       await tour(
         browser,
@@ -86,11 +86,23 @@ describe("every screen", () => {
           for (const { id, nodes } of violations) found.push(`${name}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
           found.push(...page.problems.map((problem) => `${name}: ${problem}`));
         },
-        { width: 320, height: 640, dark, still: true },
+        { language, width: 320, height: 640, dark, still: true },
       );
       expect(seen.size).toBeGreaterThan(35);
     }
     expect([...new Set(found)]).toEqual([]);
+  });
+});
+
+describe("axe", () => {
+  it("finds a barrier that is put in its way", async () => {
+    const { page, done } = await opened();
+    await at(page, title);
+    await page.evaluate(axe);
+    await page.evaluate(() => document.querySelector("#language-choice label").remove());
+    const { violations } = await page.evaluate(() => window.axe.run(document));
+    expect(violations.map(({ id }) => id)).toContain("select-name");
+    await done();
   });
 });
 
