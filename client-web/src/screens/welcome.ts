@@ -1,7 +1,7 @@
 import { digits } from "../crypto/fingerprint";
 import { type Child, button, details, foreign, h, notice } from "../app/dom";
 import { show } from "../app/frame";
-import { type Organization, session } from "../app/session";
+import { type Organization, forgetEverything, session } from "../app/session";
 import { language, plural, t } from "../texts/texts";
 import { ask } from "./ask";
 import { inAppBrowser, isOnion, isSaved } from "./surroundings";
@@ -35,7 +35,8 @@ export function welcome(organization: Organization): void {
         "div",
         { class: "actions" },
         button(t("welcome.write"), "primary", () => {
-          session.continues = false;
+          // Whoever began to add to a report and came back here writes a new one, under new words.
+          if (session.continues) forgetEverything();
           // Just read, on this very screen.
           session.interview.see("safety.device", "safety.emergency");
           ask(organization);

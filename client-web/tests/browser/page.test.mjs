@@ -38,7 +38,7 @@ async function opened({ change = {}, fingerprint, organization, ...view } = {}) 
   };
 }
 
-/** Writes the shortest report there is, up to the sealed one that waits to be sent. */
+/** Writes the shortest report there is, up to the sealed one that waits to be sent. Gives the words. */
 async function write(page) {
   await at(page, title);
   await press(page, t["welcome.write"]);
@@ -65,6 +65,7 @@ async function write(page) {
   await type(page, words[n - 1]);
   await press(page, t["word.continue"]);
   await at(page, t["send.ready"]);
+  return words;
 }
 
 describe("every screen", () => {
@@ -282,6 +283,27 @@ describe("sending", () => {
       expect(payload.subarray(0, 11).toString()).toBe("report.json");
       expect(payload.includes("They came at night.")).toBe(true);
     }
+    await done();
+  });
+});
+
+describe("a new report", () => {
+  it("has new words, also when somebody began to add to an earlier one and came back", async () => {
+    const { page, done } = await opened({ change: { "/v1/board/000": () => ({ status: 404 }) } });
+    await at(page, title);
+    await press(page, t["welcome.read"]);
+    const earlier = "abandon amount liar amount expire adjust cage candy arch gather drum buyer";
+    await type(page, earlier);
+    await press(page, t["read.go"]);
+    await page.waitForFunction((text) => document.querySelector("main").textContent.includes(text), {}, t["read.board.none"]);
+    await press(page, t["read.add"]);
+    await at(page, t["read.add"]);
+    await press(page, t["word.continue"]);
+    await at(page, t["section.safety"]);
+    await press(page, t["word.back"]);
+    const words = await write(page);
+    expect(words).toHaveLength(12);
+    expect(words.join(" ")).not.toBe(earlier);
     await done();
   });
 });
