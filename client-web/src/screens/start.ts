@@ -1,0 +1,123 @@
+import { asDate } from "../crypto/day";
+import { Refused, malformed } from "../crypto/refused";
+import { type Link, parseLink } from "../crypto/fingerprint";
+import { button, details, freshId, h, on } from "../app/dom";
+import { show } from "../app/frame";
+import { Problem, findOrganization, fromFiles, today } from "../app/network";
+import { type Organization, use } from "../app/session";
+import { type Key, formatDate, t } from "../texts/texts";
+import { textField } from "./fields";
+import { isSaved, named } from "./surroundings";
+import { welcome } from "./welcome";
+
+/** From the address to the first screen; with an organization that was verified already, straight to it. */
+export async function start(organization?: Organization): Promise<void> {
+  if (organization !== undefined) {
+    welcome(organization);
+    return;
+  }
+  const from = named(location.hash, location.origin, isSaved());
+  if (from.kind === "link") await check(from.link);
+  else askForLink(from.kind === "nothing" ? undefined : `link.${from.kind}`);
+}
+
+async function check(link: Link): Promise<void> {
+  show({
+    title: () => t("checking.title"),
+    body: () => h("p", { role: "status" }, t("checking.text")),
+  });
+  try {
+    const organization = await findOrganization(link);
+    use(organization);
+    welcome(organization);
+  } catch (error) {
+    failed(error, () => void check(link));
+  }
+}
+
+function failed(error: unknown, again: () => void): void {
+  const reason = error instanceof Refused ? error.reason : error instanceof Problem ? "format" : "network";
+  show({
+    title: () => t("failed.title"),
+    body: () => [
+      h("p", { class: "lead" }, t(`failed.${reason}`, { today: formatDate(asDate(today())) })),
+      reason !== "network" && h("p", { class: "help" }, t("failed.detail", { what: (error as Error).message })),
+      h(
+        "div",
+        { class: "actions" },
+        button(t("page.again"), "primary", again),
+        button(t("page.start"), "plain", () => askForLink()),
+      ),
+    ],
+  });
+}
+
+function askForLink(complaint?: "link.not_a_link" | "link.other_server"): void {
+  let typed = "";
+  show({
+    title: () => t("link.title"),
+    body: () => {
+      const asked = { label: t("link.label"), help: t("link.text"), isHeading: false, required: true };
+      const field = textField(asked, typed, undefined, { inputmode: "url", dir: "ltr", autocapitalize: "none" });
+      on(field.node, { input: () => (typed = String(field.value())) });
+      const go = () => {
+        const from = named(`#${String(field.value())}`, location.origin, isSaved());
+        if (from.kind === "link") void check(from.link);
+        else field.complain(t(from.kind === "other_server" ? "link.other_server" : "link.not_a_link"));
+      };
+      on(field.node, {
+        keydown: (event) => {
+          if (event.key === "Enter") go();
+        },
+      });
+      if (complaint !== undefined) queueMicrotask(() => field.complain(t(complaint)));
+      return [
+        field.node,
+        h("div", { class: "actions" }, button(t("link.open"), "primary", go)),
+        details(t("link.files"), files()),
+      ];
+    },
+  });
+}
+
+function files(): HTMLElement {
+  const file = (label: Key, accept: string) => {
+    const id = freshId("file");
+    const input = h("input", { id, type: "file", accept });
+    return { input, row: h("div", { class: "field" }, h("label", { for: id, class: "label" }, t(label)), input) };
+  };
+  const charter = file("link.files.charter", ".json");
+  const manifest = file("link.files.manifest", "");
+  const print = textField({ label: t("link.files.fingerprint"), isHeading: false, required: true }, "", undefined, {
+    dir: "ltr",
+    autocapitalize: "none",
+  });
+  const go = async () => {
+    const value = String(print.value());
+    const fingerprint = /^[0-9a-f]{64}$/.test(value) ? value : parseLink(value)?.fingerprint;
+    const [chain, note] = [charter.input.files?.[0], manifest.input.files?.[0]];
+    if (fingerprint === undefined) {
+      print.complain(t("link.not_a_link"));
+      return;
+    }
+    try {
+      if (chain === undefined || note === undefined) throw malformed("two files are needed");
+      if (chain.size > 1_000_000 || note.size > 1_000_000) throw malformed("the file is too large");
+      const [chainBytes, noteBytes] = await Promise.all([chain.arrayBuffer(), note.arrayBuffer()]);
+      const organization = fromFiles(new Uint8Array(chainBytes), new Uint8Array(noteBytes), fingerprint);
+      use(organization);
+      welcome(organization);
+    } catch (error) {
+      failed(error, () => askForLink());
+    }
+  };
+  return h(
+    "div",
+    {},
+    h("p", {}, t("link.files.text")),
+    charter.row,
+    manifest.row,
+    print.node,
+    h("div", { class: "actions" }, button(t("link.files.open"), "secondary", () => void go())),
+  );
+}

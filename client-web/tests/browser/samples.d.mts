@@ -1,0 +1,2 @@
+export function photo(): Buffer;
+export function screenshot(): Buffer;

@@ -1,0 +1,28 @@
+// Pictures of every screen, to be looked at: `node tools/screenshots.mjs FOLDER [LANGUAGE…]`, after `npm run build`.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { launch } from "../tests/browser/browser.mjs";
+import { tour } from "../tests/browser/tour.mjs";
+
+const [folder, ...languages] = process.argv.slice(2);
+if (folder === undefined) {
+  console.error("usage: screenshots.mjs FOLDER [LANGUAGE…]");
+  process.exit(2);
+}
+const WIDTHS = (process.env.WIDTHS ?? "320 768 1280").split(" ").map(Number);
+mkdirSync(folder, { recursive: true });
+const browser = await launch();
+for (const language of languages.length > 0 ? languages : ["en", "zh-Hans", "ar", "bo"]) {
+  for (const width of WIDTHS) {
+    for (const dark of process.env.DARK ? [true] : [false]) {
+      const visit = async (name, page) => {
+        await page.screenshot({ path: join(folder, `${language}-${width}${dark ? "-dark" : ""}-${name}.png`), fullPage: true });
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        if (wide > 0) console.log(`${language} ${width} ${name}: ${wide} pixels too wide`);
+      };
+      await tour(browser, visit, { language, width, height: 700, dark, still: true });
+    }
+  }
+}
+await browser.close();
