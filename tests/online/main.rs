@@ -106,7 +106,9 @@ impl World {
             what,
         };
         let mut order = draft.to_note().unwrap();
-        signers.iter().for_each(|signer| order.add_signature(signer).unwrap());
+        for signer in signers {
+            order.add_signature(signer).unwrap();
+        }
         let outbox = self.folder.path().join("outbox");
         fs::create_dir_all(&outbox).unwrap();
         fs::write(
