@@ -112,7 +112,7 @@ impl Target {
             turned_courier,
             organization,
             before: Usage::of(&server),
-            said_before: server.said(),
+            said_before: String::new(),
             server,
             _folder: folder,
             _alone: alone,
@@ -121,6 +121,7 @@ impl Target {
         // What every server needs for its first reports is no attack's doing.
         target.serves_honest_submitters();
         target.before = target.usage();
+        target.said_before = target.server.said();
         target
     }
 
