@@ -2,7 +2,7 @@
 //!
 //! Nothing in a bundle is believed for being in it. The charter must be the one that was compared at enrolment or extend
 //! it; manifests are verified by their signatures. Leaves are proven by a checkpoint, once the bundle was read to its end
-//! ([`account`](crate::account)); what contradicts them is named, and keeps no report out whose bytes are those of its
+//! ([`account`]); what contradicts them is named, and keeps no report out whose bytes are those of its
 //! digest. A report is kept whole or not at all: its attachments are written in the transaction that ends when the last
 //! byte has authenticated. So an import can be interrupted anywhere and repeated at any time.
 
