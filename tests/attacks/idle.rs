@@ -80,6 +80,7 @@ fn thousands_of_connections_opened_and_closed() {
             1 => write(stream, b"GET /v1/cha"),
             _ => write(stream, b"GET /v1/charter HTTP/1.1\r\nHost: x\r\n\r\n"),
         }));
+        target.lets_go();
         if round % 2 == 0 {
             target.serves_honest_submitters();
         }

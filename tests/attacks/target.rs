@@ -242,13 +242,16 @@ impl Target {
         usage
     }
 
-    /// The attackers are gone, or were cut off: the server is as it was before.
-    pub(crate) fn recovers(&self) {
+    /// The server has noticed that the attackers are gone, and closed their connections.
+    pub(crate) fn lets_go(&self) {
+        self.comes_to(|usage| usage.holds_no_more_files_than(self.before));
+    }
+
+    fn comes_to(&self, rest: impl Fn(&Usage) -> bool) {
         let began = Instant::now();
         loop {
             let usage = self.usage();
-            let files = usage.open_files <= self.before.open_files + OPEN_FILES_MORE && usage.unnamed == 0;
-            if files && usage.resident_kib <= self.before.resident_kib + KEPT_KIB {
+            if rest(&usage) {
                 break;
             }
             assert!(
@@ -258,6 +261,15 @@ impl Target {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The attackers are gone, or were cut off: the server is as it was before.
+    pub(crate) fn recovers(&self) {
+        self.comes_to(|usage| {
+            usage.holds_no_more_files_than(self.before)
+                && usage.unnamed == 0
+                && usage.resident_kib <= self.before.resident_kib + KEPT_KIB
+        });
         self.serves_honest_submitters();
         let health = self.server.health();
         assert_eq!(health.0, 200, "{}", health.1);
@@ -268,6 +280,10 @@ impl Target {
 }
 
 impl Usage {
+    fn holds_no_more_files_than(&self, before: Self) -> bool {
+        self.open_files <= before.open_files + OPEN_FILES_MORE
+    }
+
     fn of(server: &Server) -> Self {
         let process = format!("/proc/{}", server.process_id());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();

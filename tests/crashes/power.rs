@@ -174,8 +174,13 @@ fn the_power_cut_while_manifests_are_published_every_one_that_was_taken_is_there
                         draft.version += 1;
                     }
                 });
-                while taken.lock().unwrap().len() < cut_after {
-                    assert!(!publisher.is_finished(), "a manifest was refused");
+                loop {
+                    // Asked in this order: it may well finish in between.
+                    let finished = publisher.is_finished();
+                    if taken.lock().unwrap().len() >= cut_after {
+                        break;
+                    }
+                    assert!(!finished, "a manifest was refused");
                     std::thread::yield_now();
                 }
                 sleep(Duration::from_micros(random_below(4000)));

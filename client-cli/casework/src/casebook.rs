@@ -25,6 +25,7 @@ use std::{
     fmt, fs,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Once,
 };
 
 use marram_crypto::{
@@ -140,6 +141,10 @@ impl Casebook {
     }
 
     fn connect(path: &Path, key: &SecretBytes<32>) -> Result<Self> {
+        // SQLite calls itself ready before SQLCipher is: of two threads that open their first database at once, the second
+        // would find no cipher.
+        static READY: Once = Once::new();
+        READY.call_once(|| drop(Connection::open_in_memory()));
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         // A raw key: 32 random bytes need no stretching.

@@ -45,6 +45,7 @@ fn command(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("NO_COLOR")
+        .env_remove("CI")
         .env("TERM", "xterm-256color")
         .stdin(Stdio::null());
     command
@@ -58,6 +59,9 @@ fn piped(args: &[&str]) -> Output {
 fn shell(script: &str) -> Output {
     Command::new("sh")
         .args(["-c", &script.replace("manners", &manners().display().to_string())])
+        .env_remove("NO_COLOR")
+        .env_remove("CI")
+        .env("TERM", "xterm-256color")
         .output()
         .unwrap()
 }
@@ -83,6 +87,7 @@ fn terminal(script: &str) -> PtySession {
     shell
         .args(["-c", &script])
         .env_remove("NO_COLOR")
+        .env_remove("CI")
         .env("TERM", "xterm-256color");
     spawn_with_options(shell, Options::new().timeout_ms(Some(60_000))).unwrap()
 }
