@@ -65,6 +65,18 @@ impl Hasher {
     }
 }
 
+impl Default for Aside {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aside")
+    }
+}
+
 impl Default for Hasher {
     fn default() -> Self {
         Self::new()
@@ -79,9 +91,9 @@ impl fmt::Debug for Hasher {
 
 /// Digests a long stream on a thread of its own, beside what else is done with it.
 ///
-/// Sealing and opening a large report hash it twice, which together takes longer than encrypting it. Short streams are
-/// digested where they are: a thread would cost more than it saves.
-pub(crate) struct Aside {
+/// Digesting a large report takes nearly as long as encrypting or decrypting it. Short streams are digested where they
+/// are: a thread would cost more than it saves.
+pub struct Aside {
     hasher: Hasher,
     seen: usize,
     worker: Option<Worker>,
@@ -101,7 +113,8 @@ const PIECE_LEN: usize = 1 << 17;
 const PIECES: usize = 4;
 
 impl Aside {
-    pub(crate) fn new() -> Self {
+    /// Starts a digest.
+    pub fn new() -> Self {
         Self {
             hasher: Hasher::new(),
             seen: 0,
@@ -109,7 +122,8 @@ impl Aside {
         }
     }
 
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+    /// Adds bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
         self.seen = self.seen.saturating_add(bytes.len());
         if self.worker.is_none() && self.seen > ASIDE_FROM {
             self.worker = Worker::start(self.hasher.clone());
@@ -129,7 +143,8 @@ impl Aside {
         }
     }
 
-    pub(crate) fn finish(self) -> Digest {
+    /// Ends the digest.
+    pub fn finish(self) -> Digest {
         match self.worker {
             Some(worker) => worker.finish(),
             None => self.hasher.finish(),

@@ -4,7 +4,7 @@
 //! protocol: [`charter`], [`manifest`], [`enrolment`], sealed reports ([`seal`], [`open`]), codenames,
 //! receipts, leaves and bundles. `docs/protocol.md` is the normative text.
 //!
-//! Out of scope: files, sockets and clocks; and threads, but for hashing long input beside other work. Readers and writers, "today" and the source of
+//! Out of scope: files, sockets and clocks; and threads, but for digesting long input beside other work. Readers and writers, "today" and the source of
 //! randomness are handed in. The one exception is the `age` crate, which draws file keys, nonces and
 //! grease from the operating system by itself.
 //!

@@ -15,7 +15,7 @@ use age_core::format::{FileKey, Stanza};
 
 use crate::{
     day::Epoch,
-    digest::{Aside, Digest},
+    digest::Digest,
     header::{self, SealedHeader, ShapeError},
     hybrid::Identity,
     instance::InstanceId,
@@ -36,10 +36,6 @@ pub struct Opened {
     pub report_json: Vec<u8>,
     /// The codename's signature.
     pub signature: [u8; SigningKey::SIGNATURE_LEN],
-    /// SHA-256 of the ciphertext.
-    pub digest: Digest,
-    /// Length of the ciphertext in bytes.
-    pub size: u64,
     stanzas: Vec<Stanza>,
     file_key: FileKey,
 }
@@ -104,12 +100,13 @@ pub enum NotAFollowUp {
     AnotherReplyKey,
 }
 
-/// Opens a sealed report with the caseworker's own slot.
+/// Opens a sealed report with the caseworker's own slot. Which one it is, by the digest of its ciphertext, is for who reads
+/// that to see: it must be read to its end for that, also when it does not open.
 ///
 /// # Errors
 /// [`OpenError`], naming the fault.
 pub fn open<R: Read>(
-    ciphertext: R,
+    mut ciphertext: R,
     target: &Target,
     identity: &Identity,
     attachments: &mut dyn Attachments,
@@ -119,21 +116,14 @@ pub fn open<R: Read>(
     let position = position.ok_or(OpenError::NoSlot(target.epoch))?;
     let slots = target.recipients.len();
 
-    let hashed = RefCell::new(Hashed {
-        hasher: Aside::new(),
-        len: 0,
-    });
-    let mut input = HashingReader {
-        inner: ciphertext,
-        hashed: &hashed,
-    };
     let mut start = vec![0; header::prefix_len(slots)];
-    let start_len = read_full(&mut input, &mut start).map_err(OpenError::Read)?;
+    let start_len = read_full(&mut ciphertext, &mut start).map_err(OpenError::Read)?;
     start.truncate(start_len);
     let header = SealedHeader::parse(&start, slots)?;
 
-    let decryptor = age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER_LEN, start.as_slice().chain(input)))
-        .map_err(read_or_damaged)?;
+    let decryptor =
+        age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER_LEN, start.as_slice().chain(ciphertext)))
+            .map_err(read_or_damaged)?;
     let slot = OwnSlot {
         identity,
         position,
@@ -170,13 +160,10 @@ pub fn open<R: Read>(
     if !report.codename_key.verifies(&payload.report_json, &payload.signature) {
         return Err(OpenError::Forged);
     }
-    let Hashed { hasher, len } = hashed.into_inner();
     Ok(Opened {
         report,
         report_json: payload.report_json,
         signature: payload.signature,
-        digest: hasher.finish(),
-        size: len,
         stanzas: header.stanzas,
         file_key: slot.file_key.into_inner().ok_or(OpenError::NotForMe)?,
     })
@@ -218,9 +205,7 @@ impl Report {
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened")
-            .field("digest", &self.digest)
-            .finish_non_exhaustive()
+        f.debug_struct("Opened").finish_non_exhaustive()
     }
 }
 
@@ -253,26 +238,6 @@ impl age::Identity for OwnSlot<'_> {
     }
 }
 
-struct Hashed {
-    hasher: Aside,
-    len: u64,
-}
-
-struct HashingReader<'a, R> {
-    inner: R,
-    hashed: &'a RefCell<Hashed>,
-}
-
-impl<R: Read> Read for HashingReader<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        let mut hashed = self.hashed.borrow_mut();
-        hashed.hasher.update(&buffer[..got]);
-        hashed.len += got as u64;
-        Ok(got)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
@@ -282,8 +247,8 @@ mod tests {
     use crate::{
         codename::Codename,
         payload::Discard,
-        report::{Attachment, ReportError},
-        seal::{Content, Draft, seal_to_bucket},
+        report::ReportError,
+        seal::{Content, Draft, Measure, seal_to_bucket},
         secret::SecretBytes,
         ustar::{Entry, UstarError},
     };
@@ -318,10 +283,7 @@ mod tests {
     }
 
     fn sealed_with(target: &Target, attachments: &[&'static [u8]]) -> Vec<u8> {
-        let measured: Vec<_> = attachments
-            .iter()
-            .map(|bytes| Attachment::measure(*bytes).unwrap())
-            .collect();
+        let measured: Vec<_> = attachments.iter().map(|bytes| Measure::of(*bytes).unwrap()).collect();
         let draft = Draft::new(target, &codename(1), content(), &measured).unwrap();
         let mut out = Vec::new();
         let sealed = draft
@@ -363,8 +325,6 @@ mod tests {
             let mut kept = Kept::default();
             let opened = open(ciphertext.as_slice(), &target(), &identity(slot), &mut kept).unwrap();
             assert_eq!(kept.0, attachments);
-            assert_eq!(opened.digest, Digest::of(&ciphertext));
-            assert_eq!(opened.size, ciphertext.len() as u64);
             assert_eq!(opened.report.codename_key, codename(1).signing_key().public());
             assert_eq!(opened.report.reply_key, codename(1).reply_key());
             assert_eq!(opened.wholly_sealed(&target()), Ok(()));
@@ -539,12 +499,15 @@ mod tests {
         assert!(matches!(with_json(version.as_bytes()), ReportError::Type(_)));
         assert!(matches!(with_json(b"\xff\xfe"), ReportError::Utf8));
 
-        let claims = Attachment::measure(b"y".as_slice()).unwrap();
+        let claims = Measure::of(b"y".as_slice()).unwrap();
         let draft = Draft::new(&target(), &codename(1), content(), &[claims]).map(|_| ());
         assert!(draft.is_ok());
         let claiming = text.replacen(
             r#""attachments":[]"#,
-            &format!(r#""attachments":[{}]"#, serde_json::to_string(&claims).unwrap()),
+            &format!(
+                r#""attachments":[{}]"#,
+                serde_json::to_string(&claims.attachment).unwrap()
+            ),
             1,
         );
         let claiming = claiming.as_bytes();

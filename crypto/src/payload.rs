@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use crate::{
     digest::Aside,
     key::SigningKey,
-    report::{self, Attachment, Report, ReportError},
+    report::{self, Report, ReportError},
     ustar::{self, BLOCK, Entry, UstarError},
 };
 
@@ -86,10 +86,8 @@ pub(crate) struct Payload {
 }
 
 /// Length in bytes of the archive without its fill, its end included.
-pub(crate) fn len(report_json: &[u8], attachments: &[Attachment]) -> u64 {
-    let attachments = attachments
-        .iter()
-        .map(|attachment| Entry::new("", attachment.size_bytes).total());
+pub(crate) fn len(report_json: &[u8], attachments: impl Iterator<Item = u64>) -> u64 {
+    let attachments = attachments.map(|size_bytes| Entry::new("", size_bytes).total());
     Entry::new(REPORT, report_json.len() as u64).total()
         + Entry::new(SIGNATURE, SigningKey::SIGNATURE_LEN as u64).total()
         + attachments.sum::<u64>()

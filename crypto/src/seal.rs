@@ -50,7 +50,7 @@ pub struct Draft<'a> {
     target: &'a Target,
     report_json: Zeroizing<Vec<u8>>,
     signature: [u8; SigningKey::SIGNATURE_LEN],
-    attachments: Vec<Attachment>,
+    attachments: Vec<Measure>,
     bucket: u64,
 }
 
@@ -101,23 +101,38 @@ impl From<&Manifest> for Target {
     }
 }
 
-impl Attachment {
-    /// Measures an attachment: its length and digest.
+/// Of an attachment: what the report says of it, and by what sealing knows it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Its length and digest.
+    pub attachment: Attachment,
+    /// CRC-32. A second digest would take longer than encrypting, and against nobody: whoever could replace the file by
+    /// one with the same checksum could also have given that one in the first place.
+    checksum: u32,
+}
+
+impl Measure {
+    /// Measures an attachment.
     ///
     /// # Errors
     /// Of reading it.
-    pub fn measure(mut content: impl Read) -> io::Result<Self> {
+    pub fn of(mut content: impl Read) -> io::Result<Self> {
         let mut hasher = Hasher::new();
+        let mut checksum = crc32fast::Hasher::new();
         let mut size_bytes = 0;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let got = read_full(&mut content, &mut buffer)?;
             hasher.update(&buffer[..got]);
+            checksum.update(&buffer[..got]);
             size_bytes += got as u64;
             if got < buffer.len() {
                 return Ok(Self {
-                    sha256: hasher.finish(),
-                    size_bytes,
+                    attachment: Attachment {
+                        sha256: hasher.finish(),
+                        size_bytes,
+                    },
+                    checksum: checksum.finalize(),
                 });
             }
         }
@@ -133,7 +148,7 @@ impl<'a> Draft<'a> {
         target: &'a Target,
         codename: &Codename,
         content: Content,
-        attachments: &[Attachment],
+        attachments: &[Measure],
     ) -> Result<Self, SealError> {
         let key = codename.signing_key();
         let report = Report {
@@ -144,13 +159,13 @@ impl<'a> Draft<'a> {
             codename_key: key.public(),
             reply_key: codename.reply_key(),
             continues: content.continues,
-            attachments: attachments.to_vec(),
+            attachments: attachments.iter().map(|measure| measure.attachment).collect(),
             answers: content.answers,
             incident: content.incident,
         };
         let report_json = Zeroizing::new(report.to_json()?);
         let signature = key.sign(&report_json);
-        Self::of_parts(target, report_json, signature, report.attachments)
+        Self::of_parts(target, report_json, signature, attachments.to_vec())
     }
 
     /// Also for what only an attacker would seal: the tests of opening make their reports here.
@@ -158,9 +173,10 @@ impl<'a> Draft<'a> {
         target: &'a Target,
         report_json: Zeroizing<Vec<u8>>,
         signature: [u8; SigningKey::SIGNATURE_LEN],
-        attachments: Vec<Attachment>,
+        attachments: Vec<Measure>,
     ) -> Result<Self, SealError> {
-        let payload = payload::len(&report_json, &attachments);
+        let sizes = attachments.iter().map(|measure| measure.attachment.size_bytes);
+        let payload = payload::len(&report_json, sizes);
         let bucket = bucket::for_payload(payload, target.recipients.len(), target.limit)?;
         Ok(Self {
             target,
@@ -188,9 +204,9 @@ impl<'a> Draft<'a> {
         seal_to_bucket(&self.target.recipients, self.bucket, output, |payload| {
             self.write_entry(payload, payload::REPORT, &self.report_json)?;
             self.write_entry(payload, payload::SIGNATURE, &self.signature)?;
-            for (index, attachment) in self.attachments.iter().enumerate() {
+            for (index, measure) in self.attachments.iter().enumerate() {
                 let content = open(index).map_err(|error| SealError::Attachment(index, error))?;
-                write_attachment(payload, index, attachment, content)?;
+                write_attachment(payload, index, measure, content)?;
             }
             Ok(())
         })
@@ -208,26 +224,27 @@ impl<'a> Draft<'a> {
 fn write_attachment(
     payload: &mut dyn Write,
     index: usize,
-    attachment: &Attachment,
+    measure: &Measure,
     mut content: Box<dyn Read>,
 ) -> Result<(), SealError> {
-    let entry = Entry::new(payload::attachment_path(index), attachment.size_bytes);
+    let size_bytes = measure.attachment.size_bytes;
+    let entry = Entry::new(payload::attachment_path(index), size_bytes);
     payload.write_all(&entry.header()?).map_err(SealError::Write)?;
-    let mut hasher = Aside::new();
-    let mut left = attachment.size_bytes;
+    let mut checksum = crc32fast::Hasher::new();
+    let mut left = size_bytes;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let got = read_full(&mut content, &mut buffer).map_err(|error| SealError::Attachment(index, error))?;
         left = left
             .checked_sub(got as u64)
             .ok_or(SealError::AttachmentChanged(index))?;
-        hasher.update(&buffer[..got]);
+        checksum.update(&buffer[..got]);
         payload.write_all(&buffer[..got]).map_err(SealError::Write)?;
         if got < buffer.len() {
             break;
         }
     }
-    if left != 0 || hasher.finish() != attachment.sha256 {
+    if left != 0 || checksum.finalize() != measure.checksum {
         return Err(SealError::AttachmentChanged(index));
     }
     write_zeros(payload, entry.padding()).map_err(SealError::Write)
@@ -434,15 +451,10 @@ mod tests {
     fn on_either_side_of_every_edge_a_report_has_its_bucket_and_opens() {
         let target = target(1 << 21);
         let base = payload::len(
-            &Draft::new(
-                &target,
-                &codename(),
-                content(""),
-                &[Attachment::measure(io::empty()).unwrap()],
-            )
-            .unwrap()
-            .report_json,
-            &[],
+            &Draft::new(&target, &codename(), content(""), &[Measure::of(io::empty()).unwrap()])
+                .unwrap()
+                .report_json,
+            std::iter::empty(),
         );
         let mut bucket = bucket::smallest(SLOTS.into());
         while bucket < target.limit {
@@ -451,7 +463,7 @@ mod tests {
             let fits = room - room % 512;
             for (size, expected) in [(fits - 1, bucket), (fits, bucket), (fits + 1, bucket * 2)] {
                 let attachment = vec![0xa5; usize::try_from(size).unwrap()];
-                let measured = Attachment::measure(attachment.as_slice()).unwrap();
+                let measured = Measure::of(attachment.as_slice()).unwrap();
                 let draft = Draft::new(&target, &codename(), content(""), &[measured]).unwrap();
                 let mut out = Vec::new();
                 let sealed = draft
@@ -466,10 +478,7 @@ mod tests {
             }
             bucket *= 2;
         }
-        let too_large = Attachment {
-            size_bytes: target.limit,
-            sha256: Digest::of(b""),
-        };
+        let too_large = Measure::of(io::repeat(0).take(target.limit)).unwrap();
         let refused = Draft::new(&target, &codename(), content(""), &[too_large]).unwrap_err();
         assert!(matches!(refused, SealError::TooLarge(TooLarge { limit, .. }) if limit < target.limit));
     }
@@ -477,7 +486,7 @@ mod tests {
     #[test]
     fn an_attachment_that_changes_while_it_is_sealed_is_named() {
         let target = target(1 << 21);
-        let measured = Attachment::measure(b"as it was".as_slice()).unwrap();
+        let measured = Measure::of(b"as it was".as_slice()).unwrap();
         let draft = Draft::new(&target, &codename(), content(""), &[measured]).unwrap();
         for changed in [b"as it is!".as_slice(), b"shorter", b"longer than before"] {
             let refused = draft.seal(io::sink(), |_| Ok(Box::new(changed))).unwrap_err();

@@ -13,8 +13,7 @@ use marram_crypto::{
     hybrid::Identity,
     open::open,
     payload::Discard,
-    report::Attachment,
-    seal::{Content, Draft, Target},
+    seal::{Content, Draft, Measure, Target},
 };
 use marram_tests::{
     organization::{Organization, rng},
@@ -32,7 +31,7 @@ fn sealed_here(organization: &Organization) -> (Target, Vec<u8>) {
         answers: [].into(),
         incident: RawValue::from_string(r#"{"narrative":"他们去了我父母家"}"#.to_owned()).unwrap(),
     };
-    let photograph = Attachment::measure(PHOTOGRAPH.as_slice()).unwrap();
+    let photograph = Measure::of(PHOTOGRAPH.as_slice()).unwrap();
     let codename = Codename::random(&mut rng());
     let mut ciphertext = Vec::new();
     Draft::new(&target, &codename, content, &[photograph])

@@ -15,8 +15,7 @@ use marram_crypto::{
     digest::Digest,
     manifest::Manifest,
     receipt::{Receipt, ReceiptError, UntrustedReceipt},
-    report::Attachment,
-    seal::{Content, Draft, SealError, Target},
+    seal::{Content, Draft, Measure, SealError, Target},
 };
 use marram_terminal::{output::Output, text};
 
@@ -75,7 +74,7 @@ impl Sealed {
         manifest: &Manifest,
         codename: &Codename,
         content: Content,
-        attachments: &[Attachment],
+        attachments: &[Measure],
         open: impl FnMut(usize) -> io::Result<Box<dyn Read>>,
     ) -> Result<Self, NotSealed> {
         let target = Target::from(manifest);

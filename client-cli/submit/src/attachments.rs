@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use marram_crypto::report::{Attachment, MAX_ATTACHMENTS};
+use marram_crypto::{
+    report::{Attachment, MAX_ATTACHMENTS},
+    seal::Measure,
+};
 use marram_incident::{Evidence, Sha256, Text};
 use marram_terminal::{error::fail, interrupt::Interruptible, output::Output};
 
@@ -19,8 +22,7 @@ const SNIFFED: usize = 8 * 1024;
 #[derive(Clone)]
 pub(crate) struct Measured {
     path: PathBuf,
-    /// Its length and digest.
-    pub(crate) attachment: Attachment,
+    pub(crate) measure: Measure,
     mime: Option<Text<127>>,
 }
 
@@ -51,11 +53,11 @@ impl Measured {
         let file = File::open(path).with_context(cannot)?;
         let mime = guess(&file).with_context(cannot)?;
         let progress = out.bytes("measuring", found.len());
-        let attachment = Attachment::measure(progress.reader(Interruptible(File::open(path).with_context(cannot)?)));
+        let measure = Measure::of(progress.reader(Interruptible(File::open(path).with_context(cannot)?)));
         progress.finish();
         Ok(Self {
             path: path.to_owned(),
-            attachment: attachment.with_context(cannot)?,
+            measure: measure.with_context(cannot)?,
             mime,
         })
     }
@@ -68,7 +70,7 @@ impl Measured {
 
     /// What the report says about it.
     pub(crate) fn evidence(&self) -> Evidence {
-        let Attachment { sha256, size_bytes } = self.attachment;
+        let Attachment { sha256, size_bytes } = self.measure.attachment;
         let mut evidence = Evidence::new(Sha256::from_bytes(*sha256.as_bytes()), size_bytes);
         evidence.mime.clone_from(&self.mime);
         evidence.original_filename = self.name().parse().ok();
@@ -78,7 +80,11 @@ impl Measured {
     /// One line about it.
     pub(crate) fn describe(&self) -> String {
         let mime = self.mime.as_deref().unwrap_or("unknown type");
-        format!("{}  ({}, {mime})", self.name(), human_size(self.attachment.size_bytes))
+        format!(
+            "{}  ({}, {mime})",
+            self.name(),
+            human_size(self.measure.attachment.size_bytes)
+        )
     }
 
     pub(crate) fn open(&self) -> io::Result<File> {

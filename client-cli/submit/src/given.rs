@@ -47,7 +47,7 @@ fn matched(evidence: &mut Vec<Evidence>, mut files: Vec<Measured>) -> Result<Vec
     let mut in_order = Vec::new();
     for (number, entry) in evidence.iter_mut().enumerate() {
         let named = entry.original_filename.as_deref();
-        let same = |file: &Measured| file.attachment.sha256.as_bytes() == entry.sha256.as_bytes();
+        let same = |file: &Measured| file.measure.attachment.sha256.as_bytes() == entry.sha256.as_bytes();
         let Some(place) = files.iter().position(same) else {
             return Err(unmatched(number, entry, named, &files));
         };
@@ -69,10 +69,7 @@ fn matched(evidence: &mut Vec<Evidence>, mut files: Vec<Measured>) -> Result<Vec
         in_order.push(file);
     }
     for file in files {
-        if in_order
-            .iter()
-            .any(|other: &Measured| other.attachment == file.attachment)
-        {
+        if in_order.iter().any(|other: &Measured| other.measure == file.measure) {
             return Err(fail(
                 format!("{} is attached twice (the contents are the same)", file.name()),
                 "attach it once",
@@ -91,7 +88,7 @@ fn unmatched(number: usize, entry: &Evidence, named: Option<&str>, files: &[Meas
             format!(
                 "{} is not the file that evidence[{number}] describes: its SHA-256 is {}, and the incident says {digest}",
                 file.name(),
-                file.attachment.sha256
+                file.measure.attachment.sha256
             ),
             "attach the right file, or correct the incident; nothing was sent",
         ),

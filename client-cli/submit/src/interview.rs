@@ -231,12 +231,12 @@ impl<'a> Questionnaire<'a> {
 
     fn attach(&mut self, typed: &str) -> Result<()> {
         let file = Measured::measure(self.out, &path_of(typed))?;
-        if let Some(same) = self.files.iter().find(|other| other.attachment == file.attachment) {
+        if let Some(same) = self.files.iter().find(|other| other.measure == file.measure) {
             anyhow::bail!("this is the same as {}", same.name());
         }
         attachments::check_count(self.files.len() + 1)?;
-        let used: u64 = self.files.iter().map(|file| file.attachment.size_bytes).sum();
-        let needed = used.saturating_add(file.attachment.size_bytes);
+        let used: u64 = self.files.iter().map(|file| file.measure.attachment.size_bytes).sum();
+        let needed = used.saturating_add(file.measure.attachment.size_bytes);
         if needed > self.room {
             anyhow::bail!(
                 "with this file the report would have {}, and the organization takes at most {}",

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, env, io::Read, path::Path};
 use anyhow::{Context as _, Result};
 use marram_crypto::{
     codename::WordList,
-    report::Attachment,
-    seal::{Content, SealError},
+    seal::{Content, Measure, SealError},
 };
 use marram_incident::Incident;
 use marram_online::report::{NotSealed, Sealed};
@@ -179,8 +178,8 @@ pub(crate) fn content(incident: &Incident, answers: BTreeMap<String, String>, co
     })
 }
 
-pub(crate) fn attachments(files: &[Measured]) -> Vec<Attachment> {
-    files.iter().map(|file| file.attachment).collect()
+pub(crate) fn attachments(files: &[Measured]) -> Vec<Measure> {
+    files.iter().map(|file| file.measure).collect()
 }
 
 /// Seals what was told.

@@ -202,7 +202,7 @@ pub fn sealed(manifest: &Manifest, attachment_len: usize) -> Vec<u8> {
         incident: RawValue::from_string("{}".to_owned()).unwrap(),
     };
     let bytes = vec![7; attachment_len];
-    let attachment = marram_crypto::report::Attachment::measure(bytes.as_slice()).unwrap();
+    let attachment = marram_crypto::seal::Measure::of(bytes.as_slice()).unwrap();
     let draft = seal::Draft::new(&target, &Codename::random(&mut rng()), content, &[attachment]).unwrap();
     let mut out = Vec::new();
     draft

@@ -11,8 +11,7 @@ use marram_crypto::{
     codename::Codename,
     open::open,
     payload::Discard,
-    report::Attachment,
-    seal::{Content, Draft, Target},
+    seal::{Content, Draft, Measure, Target},
 };
 use marram_tests::{
     organization::{Organization, rng},
@@ -37,7 +36,7 @@ fn contents() -> Box<dyn Read> {
     Box::new(io::repeat(0x5a).take(ATTACHMENT))
 }
 
-fn seal(target: &Target, codename: &Codename, attachments: &[Attachment]) -> Vec<u8> {
+fn seal(target: &Target, codename: &Codename, attachments: &[Measure]) -> Vec<u8> {
     let draft = Draft::new(target, codename, content(), attachments).unwrap();
     let mut ciphertext = Vec::with_capacity(usize::try_from(draft.bucket()).unwrap());
     draft.seal(&mut ciphertext, |_| Ok(contents())).unwrap();
@@ -50,7 +49,7 @@ fn reports(criterion: &mut Criterion) {
     let target = Target::from(&manifest);
     let identity = &organization.caseworkers[2];
     let codename = Codename::random(&mut rng());
-    let attachment = [Attachment::measure(contents()).unwrap()];
+    let attachment = [Measure::of(contents()).unwrap()];
     for (name, attachments) in [("32 KiB", &[][..]), ("64 MiB", &attachment)] {
         let mut group = criterion.benchmark_group(name);
         let ciphertext = seal(&target, &codename, attachments);

@@ -3,9 +3,10 @@
 //! What is compared, in turn: a report with one attachment that fills its bucket, sealed to the eight slots of a manifest
 //! and opened with one of them; and as many bytes, encrypted and decrypted by the age crate for one X25519 recipient.
 //! Both read from a file in the same pieces, and both forget what comes out: no disk is measured. What Marram does more
-//! is to hash the attachment and the ciphertext (each on a thread of its own: with fewer than three idle cores that
-//! shows), seven more recipients, and looking at the fill. Before it is sealed an attachment is measured, which the
-//! submitter's program does when it is named: a row of its own.
+//! is to digest the ciphertext while sealing and the attachment while opening (on a thread of its own), seven more
+//! recipients, and looking at the fill. Rows of their own: an attachment is measured before it is sealed, when the
+//! submitter's program is told its name; and an import digests the ciphertext too, which with fewer than three idle cores
+//! shows.
 
 use std::{
     fs::{self, File},
@@ -21,12 +22,12 @@ use marram_crypto::{
     bucket,
     charter::UntrustedCharterChain,
     codename::Codename,
+    digest::Aside,
     hybrid::Identity,
     manifest::{DEFAULT_SLOTS, UntrustedManifest},
     open::open,
     payload::Discard,
-    report::Attachment,
-    seal::{Content, Draft, Target},
+    seal::{Content, Draft, Measure, Target},
 };
 use marram_tests::{
     organization::{Organization, rng},
@@ -46,6 +47,7 @@ pub(crate) enum Pass {
     Measure,
     Seal,
     Open,
+    Import,
     AgeEncrypt,
     AgeDecrypt,
 }
@@ -83,6 +85,7 @@ pub(crate) fn measure(rounds: usize, bucket: u64) {
         ("measure", Pass::Measure, Pass::AgeEncrypt),
         ("seal", Pass::Seal, Pass::AgeEncrypt),
         ("open", Pass::Open, Pass::AgeDecrypt),
+        ("import", Pass::Import, Pass::AgeDecrypt),
     ];
     println!(
         "{:.0} MiB, {rounds} rounds in turn, medians; age alone: to one X25519 recipient\n",
@@ -131,16 +134,24 @@ fn child(pass: Pass, folder: &Path) -> (f64, f64) {
 /// Does one pass, and says how many seconds and MiB it took.
 pub(crate) fn pass(pass: Pass, folder: &Path) {
     let took = match pass {
-        Pass::Measure => time(|| assert!(measured(folder)[0].size_bytes > 0)),
+        Pass::Measure => time(|| assert!(measured(folder)[0].attachment.size_bytes > 0)),
         Pass::Seal => {
             let (target, attachments) = (target(folder), measured(folder));
             time(|| assert!(seal(folder, &target, &attachments, io::sink()) > 0))
         }
         Pass::AgeEncrypt => time(|| age_encrypt(folder, io::sink())),
         Pass::Open => {
-            let identity: Identity = read(folder, "identity").parse().unwrap();
-            let (target, sealed) = (target(folder), File::open(folder.join("sealed")).unwrap());
+            let (identity, target) = (identity(folder), target(folder));
+            let sealed = File::open(folder.join("sealed")).unwrap();
             time(|| drop(open(sealed, &target, &identity, &mut Discard).unwrap()))
+        }
+        Pass::Import => {
+            let (identity, target) = (identity(folder), target(folder));
+            let mut sealed = Digested(File::open(folder.join("sealed")).unwrap(), Aside::new());
+            time(|| {
+                drop(open(&mut sealed, &target, &identity, &mut Discard).unwrap());
+                sealed.1.finish();
+            })
         }
         Pass::AgeDecrypt => time(|| age_decrypt(folder)),
     };
@@ -153,11 +164,11 @@ fn time(work: impl FnOnce()) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-fn measured(folder: &Path) -> [Attachment; 1] {
-    [Attachment::measure(File::open(folder.join("attachment")).unwrap()).unwrap()]
+fn measured(folder: &Path) -> [Measure; 1] {
+    [Measure::of(File::open(folder.join("attachment")).unwrap()).unwrap()]
 }
 
-fn seal(folder: &Path, target: &Target, attachments: &[Attachment], output: impl Write) -> u64 {
+fn seal(folder: &Path, target: &Target, attachments: &[Measure], output: impl Write) -> u64 {
     let content = Content {
         continues: false,
         answers: [].into(),
@@ -168,6 +179,17 @@ fn seal(folder: &Path, target: &Target, attachments: &[Attachment], output: impl
         Ok(Box::new(File::open(folder.join("attachment"))?) as Box<dyn Read>)
     });
     sealed.unwrap().size
+}
+
+/// Digests what is read.
+struct Digested(File, Aside);
+
+impl Read for Digested {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.0.read(buffer)?;
+        self.1.update(&buffer[..len]);
+        Ok(len)
+    }
 }
 
 fn age_encrypt(folder: &Path, output: impl Write) {
@@ -194,6 +216,10 @@ fn age_decrypt(folder: &Path) {
     let mut plaintext = decryptor.decrypt(std::iter::once(identity)).unwrap();
     let mut piece = vec![0; PIECE];
     while plaintext.read(&mut piece).unwrap() > 0 {}
+}
+
+fn identity(folder: &Path) -> Identity {
+    read(folder, "identity").parse().unwrap()
 }
 
 fn target(folder: &Path) -> Target {

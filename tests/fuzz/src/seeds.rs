@@ -17,8 +17,7 @@ use marram_crypto::{
     open,
     order::{self, OrderFile, OrderId, What},
     payload, receipt,
-    report::Attachment,
-    seal::{Content, Draft},
+    seal::{Content, Draft, Measure},
     standing,
     tree::Tree,
     ustar::{BLOCK, Entry},
@@ -147,10 +146,7 @@ fn sealed_report(attachments: &[&'static [u8]]) -> (Vec<u8>, Vec<u8>) {
         answers: [("q".to_owned(), "yes".to_owned())].into(),
         incident: RawValue::from_string(r#"{"narrative":"…"}"#.to_owned()).unwrap(),
     };
-    let measured: Vec<_> = attachments
-        .iter()
-        .map(|bytes| Attachment::measure(*bytes).unwrap())
-        .collect();
+    let measured: Vec<_> = attachments.iter().map(|bytes| Measure::of(*bytes).unwrap()).collect();
     let draft = Draft::new(&WORLD.target, &codename(), content, &measured).unwrap();
     let mut out = Vec::new();
     draft.seal(&mut out, |index| Ok(Box::new(attachments[index]))).unwrap();

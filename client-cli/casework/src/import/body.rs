@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use marram_crypto::digest::{Digest, Hasher};
+use marram_crypto::digest::{Aside, Digest};
 use marram_terminal::interrupt;
 
 /// Knows how far it has read, and ends at Ctrl-C.
@@ -64,7 +64,7 @@ impl Read for At<'_> {
 /// opens a report takes every failure for the report's.
 pub(super) struct Body<R> {
     inner: R,
-    hasher: Hasher,
+    hasher: Aside,
     failed: Option<io::Error>,
 }
 
@@ -72,7 +72,7 @@ impl<R: Read> Body<R> {
     pub(super) fn new(inner: R) -> Self {
         Self {
             inner,
-            hasher: Hasher::new(),
+            hasher: Aside::new(),
             failed: None,
         }
     }

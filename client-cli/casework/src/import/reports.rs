@@ -309,7 +309,7 @@ impl Importer<'_> {
                 epoch: Some(epoch),
             }));
         }
-        flags.extend(keep(&changes, id, &opened, &unsealed, self.today)?);
+        flags.extend(keep(&changes, id, sealed, &opened, &unsealed, self.today)?);
         let fate = Fate {
             outcome: Outcome::Opened,
             detail: None,
@@ -394,6 +394,7 @@ fn checked<R: Read>(sealed: &Sealed, body: Body<R>) -> anyhow::Result<Option<Fat
 fn keep(
     changes: &Changes<'_>,
     id: i64,
+    sealed: &Sealed,
     opened: &Opened,
     unsealed_slots: &[usize],
     today: Day,
@@ -426,8 +427,8 @@ fn keep(
     let methods = incident.as_ref().map(Incident::methods).unwrap_or_default();
     let new = NewReport {
         id,
-        digest: opened.digest,
-        size_bytes: opened.size,
+        digest: sealed.digest,
+        size_bytes: sealed.size,
         report,
         report_json: &opened.report_json,
         signature: &opened.signature,

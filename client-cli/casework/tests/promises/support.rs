@@ -29,8 +29,7 @@ use marram_crypto::{
     key::SigningKey,
     leaf::Leaf,
     manifest::{self, BoardShape, Manifest, Slot, UntrustedManifest},
-    report::Attachment,
-    seal::{Content, Draft, Target},
+    seal::{Content, Draft, Measure, Target},
     secret::SecretBytes,
     tree::{Head, Tree},
     ustar::Entry,
@@ -558,7 +557,7 @@ impl Told {
         let measured: Vec<_> = self
             .attachments
             .iter()
-            .map(|bytes| Attachment::measure(bytes.as_slice()).unwrap())
+            .map(|bytes| Measure::of(bytes.as_slice()).unwrap())
             .collect();
         let content = Content {
             continues: self.continues,
