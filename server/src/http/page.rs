@@ -10,12 +10,13 @@ use axum::{
 
 use crate::page;
 
-/// What no page of ours needs, and so nobody who gets into one has.
-const NOTHING_ALLOWED: &str = "accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), clipboard-read=(), \
+/// What no page of ours needs, and so nobody who gets into one has. Only names that Chromium knows: it complains of others in the
+/// console, where somebody may look for what is wrong.
+const NOTHING_ALLOWED: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), clipboard-read=(), \
      clipboard-write=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), \
      local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
      publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), \
-     usb=(), web-share=(), window-management=(), xr-spatial-tracking=()";
+     usb=(), window-management=(), xr-spatial-tracking=()";
 
 /// How the page goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
