@@ -37,7 +37,7 @@ use crate::{
 };
 
 pub use answer::{Answer, AnswerError, AnswerId, MAX_PARTS, MAX_TEXT_LEN, PART_LEN};
-pub use image::{CELL_LEN, Composition, Found, LeftOut, MAX_COUNT, TAG_LEN, compose};
+pub use image::{CELL_LEN, Composition, Found, LeftOut, MAX_COUNT, PLAIN_LEN, TAG_LEN, compose, read};
 
 /// Largest image in bytes.
 pub const MAX_IMAGE_LEN: u64 = 1 << 24;

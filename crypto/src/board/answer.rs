@@ -80,7 +80,7 @@ impl Answer {
     }
 
     /// The plain contents of its cells.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Zeroizing<[u8; PLAIN_LEN]>> {
+    pub fn parts(&self) -> impl Iterator<Item = Zeroizing<[u8; PLAIN_LEN]>> {
         let parts = u8::try_from(self.cells()).unwrap_or(u8::MAX);
         (0_u8..)
             .zip(self.text.as_bytes().chunks(PART_LEN))

@@ -21,7 +21,7 @@ pub const MAX_COUNT: u32 = 100;
 
 const SALT_LEN: usize = 32;
 /// Length of what is sealed in a cell, in bytes.
-pub(super) const PLAIN_LEN: usize = CELL_LEN - SALT_LEN - 16;
+pub const PLAIN_LEN: usize = CELL_LEN - SALT_LEN - 16;
 
 /// What hangs in one shard.
 #[derive(Debug, Default)]
@@ -97,10 +97,14 @@ pub(super) fn acknowledged(tags: &[u8], salt: Salt, reply_key: &ReplyKey) -> u32
 
 /// The answers among `cells`.
 pub(super) fn answers(cells: &[u8], instance: InstanceId, reply_key: &ReplyKey) -> Found {
-    let opened = cells
-        .chunks_exact(CELL_LEN)
-        .filter_map(|cell| open(cell, instance, reply_key));
-    let (answers, incomplete) = answer::join(opened.collect());
+    let cells = cells.chunks_exact(CELL_LEN);
+    read(cells.filter_map(|cell| open(cell, instance, reply_key)))
+}
+
+/// The answers in the plain contents of cells, which whoever sealed them may have made to deceive. What is no part of an
+/// answer is passed over.
+pub fn read(contents: impl Iterator<Item = Zeroizing<[u8; PLAIN_LEN]>>) -> Found {
+    let (answers, incomplete) = answer::join(contents.filter_map(|plain| Part::parse(&plain)).collect());
     Found { answers, incomplete }
 }
 
@@ -126,13 +130,13 @@ fn seal(cell: &mut [u8], plain: &[u8; PLAIN_LEN], instance: InstanceId, reply_ke
     }
 }
 
-fn open(cell: &[u8], instance: InstanceId, reply_key: &ReplyKey) -> Option<Part> {
+fn open(cell: &[u8], instance: InstanceId, reply_key: &ReplyKey) -> Option<Zeroizing<[u8; PLAIN_LEN]>> {
     let (salt, sealed) = cell.split_at_checked(SALT_LEN)?;
     let mut sealed = Zeroizing::new(sealed.to_vec());
     let plain = cell_key(reply_key, salt)?
         .open_in_place(nonce(), aad(&instance), &mut sealed)
         .ok()?;
-    Part::parse((&*plain).try_into().ok()?)
+    Some(Zeroizing::new((&*plain).try_into().ok()?))
 }
 
 fn cell_key(reply_key: &ReplyKey, salt: &[u8]) -> Option<LessSafeKey> {

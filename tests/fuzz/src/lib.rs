@@ -14,6 +14,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod accounts;
 mod carried;
 mod notes;
 mod requests;
@@ -45,10 +46,13 @@ pub struct Target {
 const MEMORY_PER_BYTE: usize = 64;
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 28] = [
     Target::new("annex", 4 << 20, notes::annex),
+    Target::new("answer", 4 << 20, accounts::answer),
+    Target::new("board", 4 << 20, accounts::board),
     Target::new("bundle", 4 << 20, carried::bundle),
     Target::new("charter", 4 << 20, notes::charter),
+    Target::new("checkpoint", 4 << 20, accounts::checkpoint),
     Target::new("codename", 4 << 20, written::codename),
     Target::new("courier_request", 4 << 20, requests::courier_request),
     Target::new("date", 4 << 20, written::date),
@@ -63,11 +67,13 @@ pub const TARGETS: [Target; 23] = [
     Target::new("manifest", 4 << 20, notes::manifest),
     Target::new("note", 4 << 20, notes::note),
     Target::new("open", 4 << 20, sealed::open),
+    Target::new("order", 4 << 20, accounts::order),
     Target::new("payload", 4 << 20, sealed::payload),
     Target::new("question", 4 << 20, notes::question),
     Target::new("receipt", 4 << 20, notes::receipt),
     Target::new("report", 4 << 20, sealed::report),
     Target::new("secret_file", 4 << 20, stored::secret_file),
+    Target::new("standing", 4 << 20, accounts::standing),
     Target::new("ustar", 4 << 20, carried::ustar),
 ];
 

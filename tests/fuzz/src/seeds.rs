@@ -3,17 +3,24 @@
 use std::{fs, path::Path};
 
 use age::secrecy::ExposeSecret as _;
+use getrandom::{SysRng, rand_core::UnwrapErr};
 use marram_crypto::{
+    board::{self, Answer, AnswerId, Composition, Salt, Shard, UntrustedBoard},
     bundle::BundleWriter,
+    checkpoint,
     codename::WordList,
     courier_request::{NONCE_LEN, SignatureHeaders, sign},
     digest::Digest,
     fingerprint::{Digits, Link},
     header::SealedHeader,
     note::UntrustedNote,
-    open, payload,
+    open,
+    order::{self, OrderFile, OrderId, What},
+    payload, receipt,
     report::Attachment,
     seal::{Content, Draft},
+    standing,
+    tree::Tree,
     ustar::{BLOCK, Entry},
 };
 use marram_server::store::{Body, Embedded, Settings, Store as _};
@@ -27,7 +34,7 @@ use crate::{
     requests::{self, NOW, STRANGER},
     sealed::{self, Kept, SIGNATURE, SUMS},
     stored::{self, FILE},
-    world::{WORLD, codename, courier, epoch, instance, key, leaf, log},
+    world::{WORLD, codename, courier, epoch, instance, key, leaf, log, signer},
 };
 
 /// A seed: its target, its name, its bytes.
@@ -47,7 +54,9 @@ pub fn fixed() -> Vec<Seed> {
     let ledger = ledger();
     let mut seeds = vec![
         ("annex", "each_kind_of_slot", WORLD.annex.to_text().unwrap().as_bytes().to_vec()),
+        ("answer", "two_parts", answer().parts().flat_map(|part| part.to_vec()).collect()),
         ("bundle", "all_entries", bundle()),
+        ("checkpoint", "of_two_leaves", checkpoint()),
         ("charter", "two_versions", WORLD.chain.to_json().into_bytes()),
         ("courier_request", "as_sent", requested(STRANGER)),
         ("courier_request", "signed_anew", requested(b'1')),
@@ -68,12 +77,14 @@ pub fn fixed() -> Vec<Seed> {
         ("link", "onion", format!("http://{}.onion/#{}", "a".repeat(56), Digest::of(b"x")).into_bytes()),
         ("manifest", "one_slot", WORLD.manifest.to_bytes()),
         ("note", "two_signatures", note.to_bytes()),
+        ("order", "delete", order(What::Delete(vec![leaf(1).digest])).to_bytes().unwrap()),
         ("payload", "plain", helped(&plain)),
         ("payload", "attachments", helped(&attached)),
         ("question", "yes_no", WORLD.manifest.questions[0].to_string().into_bytes()),
         ("question", "choice", br#"{"id":"q","kind":"choice","text":{"en":"Q"},"choices":[{"code":"a","text":{"en":"A"}},{"code":"b","text":{"en":"B","ug":"x"}}]}"#.to_vec()),
-        ("receipt", "a_receipt", marram_crypto::receipt::sign(instance(), &leaf(1), &log()).unwrap().to_bytes()),
+        ("receipt", "a_receipt", receipt()),
         ("report", "plain", json),
+        ("standing", "one_opened", standing()),
         ("ustar", "report_json", Entry::new(payload::REPORT, 1234).header().unwrap().to_vec()),
     ];
     for list in WordList::ALL {
@@ -102,7 +113,7 @@ pub fn fixed() -> Vec<Seed> {
     seeds
 }
 
-/// The seeds in which something is drawn by the age crate: they differ each time, and are kept as they were made first.
+/// The seeds in which something is drawn at random: they differ each time, and are kept as they were made first.
 ///
 /// # Panics
 /// If sealing fails.
@@ -119,7 +130,10 @@ pub fn drawn() -> Vec<Seed> {
         Existing::Keep,
     )
     .unwrap();
+    let board = board();
     vec![
+        ("board", "an_answer", board.to_bytes()),
+        ("order", "hang", hang(&board).to_bytes().unwrap()),
         ("header", "one_slot", sealed[..header_len].to_vec()),
         ("open", "a_report", sealed),
         ("secret_file", "a_secret", fs::read(path).unwrap()),
@@ -152,11 +166,93 @@ fn sealed_to_bucket() -> Vec<u8> {
     archive
 }
 
+fn receipt() -> Vec<u8> {
+    receipt::sign(instance(), &leaf(1), &log()).unwrap().to_bytes()
+}
+
+/// Of the log.
+fn tree() -> Tree {
+    let mut tree = Tree::new();
+    tree.push(&leaf(1));
+    tree.push(&leaf(2));
+    tree
+}
+
+fn checkpoint() -> Vec<u8> {
+    let day = epoch().opens();
+    let checkpoint = checkpoint::sign(instance(), tree().head(), day, &log()).unwrap();
+    checkpoint.to_bytes()
+}
+
+fn standing() -> Vec<u8> {
+    let draft = standing::Draft {
+        instance: instance(),
+        epoch: epoch(),
+        day: epoch().opens(),
+        tree: tree(),
+        opened: vec![1..=1],
+    };
+    draft.sign(&signer()).unwrap().to_bytes()
+}
+
+fn order(what: What) -> OrderFile {
+    let draft = order::Draft {
+        instance: instance(),
+        id: OrderId::from_bytes([4; OrderId::LEN]),
+        epoch: epoch(),
+        expires: epoch().closes(),
+        log: tree().head(),
+        what,
+    };
+    let mut order = draft.to_note().unwrap();
+    order.add_signature(&signer()).unwrap();
+    OrderFile { order, board: None }
+}
+
+fn hang(board: &UntrustedBoard) -> OrderFile {
+    let (shard, header) = (board.claims().shard, board.header_digest());
+    OrderFile {
+        board: Some(board.to_bytes()),
+        ..order(What::Hang { shard, header })
+    }
+}
+
+/// In two parts.
+fn answer() -> Answer {
+    let id = AnswerId::from_bytes([5; AnswerId::LEN]);
+    Answer::new(id, epoch().opens(), "Do not call home. ".repeat(300)).unwrap()
+}
+
+fn board() -> UntrustedBoard {
+    let (shape, salt) = (WORLD.manifest.board, Salt::from_bytes([6; Salt::LEN]));
+    let reply_key = codename().reply_key();
+    let answer = answer();
+    let composition = Composition {
+        acknowledged: vec![(&reply_key, 3)],
+        answers: vec![(&reply_key, &answer)],
+    };
+    let (image, left_out) = board::compose(shape, instance(), salt, &composition, &mut UnwrapErr(SysRng));
+    assert_eq!(left_out, board::LeftOut::default());
+    let header = board::Header {
+        instance: instance(),
+        epoch: epoch(),
+        day: epoch().opens(),
+        shard: Shard::of(&reply_key, shape),
+        salt,
+        image: Digest::of(&image),
+    };
+    UntrustedBoard::sign(header, image, &[signer(), key(14)]).unwrap()
+}
+
 fn bundle() -> Vec<u8> {
     let mut writer = BundleWriter::new(Vec::new());
     writer.charter(WORLD.chain.to_json().as_bytes()).unwrap();
-    writer.leaves(instance(), 7, &[leaf(1), leaf(2)]).unwrap();
+    writer.checkpoint(&checkpoint()).unwrap();
+    writer.leaves(instance(), 0, &[leaf(1), leaf(2)]).unwrap();
     writer.manifest(epoch(), 1, &WORLD.manifest.to_bytes()).unwrap();
+    let order = order(What::Delete(vec![leaf(1).digest])).order;
+    writer.order(0, &order.to_bytes()).unwrap();
+    writer.canary("swift-1", &receipt()).unwrap();
     for n in 1..=2 {
         writer.report(Digest::of(&[n; 100]), 100, [n; 100].as_slice()).unwrap();
     }

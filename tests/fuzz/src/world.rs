@@ -58,13 +58,18 @@ pub(crate) fn leaf(n: u8) -> Leaf {
     }
 }
 
-/// Signs receipts.
+/// Signs receipts and checkpoints.
 pub(crate) fn log() -> SigningKey {
     key(10)
 }
 
 pub(crate) fn courier() -> SigningKey {
     key(11)
+}
+
+/// Who holds the one slot, as a signer.
+pub(crate) fn signer() -> SigningKey {
+    key(12)
 }
 
 fn root(n: u8) -> SigningKey {
@@ -92,7 +97,7 @@ impl World {
         let identity = Identity::from_seed(SecretBytes::from([40; 32]));
         let pair = Pair {
             recipient: identity.recipient(),
-            signer: key(12).public(),
+            signer: signer().public(),
         };
         let enrolment = enrolment::Draft {
             instance: instance(),
@@ -110,7 +115,13 @@ impl World {
             limit: 256 << 20,
             retention_days: 90,
             promise_days: 14,
-            board: BoardShape::default(),
+            // So small that a board is short.
+            board: BoardShape {
+                shards: 1,
+                tags: 4,
+                cells: 2,
+                cadence_days: 7,
+            },
             pages: vec![Digest::of(b"page")],
             contacts: vec![Contact {
                 locale: Some("zh-Hant".parse().unwrap()),
