@@ -92,8 +92,7 @@ impl Boundary {
             };
         };
         let mut found = [EMPTY_HEADER; MAX_HEADERS];
-        // One byte more, so that a head that is too long is told from one that is not whole yet.
-        let bounded = &headers[..headers.len().min(MAX_HEAD_LEN + 1 - first.len())];
+        let bounded = &headers[..headers.len().min(MAX_HEAD_LEN - first.len())];
         match parse_headers(bounded, &mut found) {
             Ok(Status::Complete((len, headers))) => {
                 let mut dispositions = headers
@@ -104,7 +103,7 @@ impl Boundary {
                     _ => Err(FormError::OtherPart),
                 }
             }
-            Ok(Status::Partial) if start.len() <= MAX_HEAD_LEN => Ok(None),
+            Ok(Status::Partial) if start.len() < MAX_HEAD_LEN => Ok(None),
             Ok(Status::Partial) | Err(httparse::Error::TooManyHeaders) => Err(FormError::HeadTooLong),
             Err(_) => Err(FormError::NoPart),
         }
@@ -220,10 +219,8 @@ mod tests {
             assert_eq!(boundary().head(head.as_bytes()), Err(error), "{head}");
         }
         let endless = format!("--B\r\nA: {}", "b".repeat(5000));
-        assert_eq!(boundary().head(&endless.as_bytes()[..MAX_HEAD_LEN]), Ok(None));
-        assert_eq!(
-            boundary().head(&endless.as_bytes()[..=MAX_HEAD_LEN]),
-            Err(FormError::HeadTooLong)
-        );
+        let longest = &endless.as_bytes()[..MAX_HEAD_LEN];
+        assert_eq!(boundary().head(&longest[..MAX_HEAD_LEN - 1]), Ok(None));
+        assert_eq!(boundary().head(longest), Err(FormError::HeadTooLong));
     }
 }

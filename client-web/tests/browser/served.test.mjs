@@ -81,6 +81,13 @@ describe("the real server", () => {
     expect(Buffer.from(await (await fetch(`${real.origin}/`)).arrayBuffer()).equals(readFileSync(PAGE))).toBe(true);
   });
 
+  it("passes the courier's audit", () => {
+    const link = `${real.origin}/#${real.fingerprint}`;
+    const said = JSON.parse(real.run("marram-courier", "--home", "courier", "--json", "audit", "--link", link));
+    expect(said.differences).toEqual([]);
+    expect(said.page).toBe(createHash("sha256").update(readFileSync(PAGE)).digest("hex"));
+  });
+
   it("shows a page that nothing is wrong with, from the link to the sent report, and that asks nobody else", async () => {
     const page = await open(browser, "about:blank", { still: true });
     const { said, asked } = await watched(page);
