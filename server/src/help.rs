@@ -56,6 +56,14 @@ Examples:
       After each change, before the restart.
 ";
 
+pub(crate) const PAGE: &str = "\
+Examples:
+  marram-server page
+      Its SHA-256, as `sha256sum` prints it of the file that ./client-web/build makes.
+  marram-server page --out page.html
+      The page itself, for keyholders: marram-keyholder issue --page page.html
+";
+
 pub(crate) const MANUAL: &str = "\
 Examples:
   sudo marram-server manual /usr/local/share

@@ -5,6 +5,7 @@
 //!
 //! - [`http`]: the routes. [`published`]: the keyholders' charter and manifests, which decide what is accepted.
 //!   [`chain`]: charters as strangers offer them.
+//! - [`page`]: what browsers are shown. [`form`]: what those without scripts send.
 //! - [`store`]: what was accepted, durably.
 //! - [`orders`]: whose orders are good. [`deletions`]: what is destroyed, and when.
 //! - [`run`], [`init`], [`config`], [`log_key`], [`logging`], [`failure`], [`clock`]: the program around them.
@@ -20,11 +21,13 @@ pub mod clock;
 pub mod config;
 pub mod deletions;
 pub mod failure;
+pub mod form;
 pub mod http;
 pub mod init;
 pub mod log_key;
 pub mod logging;
 pub mod orders;
+pub mod page;
 pub mod published;
 pub mod run;
 pub mod store;

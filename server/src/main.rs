@@ -3,6 +3,7 @@
 mod help;
 
 use std::{
+    fs::OpenOptions,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,7 +17,9 @@ use marram_server::{
     config::Config,
     failure::{ResultExt, report},
     init::{self, Expected},
-    log_key, logging, run,
+    log_key, logging,
+    page::{self, PAGE},
+    run,
 };
 use rustix::{
     fs::Mode,
@@ -74,6 +77,18 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Say which page this server shows browsers, and write it to a file
+    ///
+    /// The keyholders name its SHA-256 in the manifests, so that everybody can tell whether the server shows the page that they
+    /// have looked at. They should build it from the source and compare, rather than believe this server.
+    #[command(after_long_help = sections(help::PAGE))]
+    Page {
+        /// A file to write it to; there must be no such file yet
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Write man pages and shell completions into a folder, to install them
     ///
     /// They go into the folders below it where man, bash, zsh and fish look, and replace what an earlier version wrote
@@ -113,6 +128,7 @@ fn answer() -> anyhow::Result<()> {
             } => init(data, charter, fingerprint, &output).await,
             Command::Run { config } => serve(config).await,
             Command::CheckConfig { config, output } => check(&config, &output),
+            Command::Page { out, output } => page(out.as_deref(), &output),
             Command::Manual(args) => manual(&args),
         }
     })
@@ -125,14 +141,16 @@ async fn init(data: PathBuf, charter: PathBuf, fingerprint: Option<Expected>, ou
     }
     let made = init::init(&data, chain).await?;
     let (newest, config) = (made.chain.newest(), made.config.display());
+    let page = page::digest();
     output.print(
         &format!(
             "server for {} (charter version {})\n\
              configuration: {config}\n\
              log key: {}\n\
+             page: {page}\n\
              \n\
              next:\n\
-             \x20 1. give the log key to the keyholders, who name it in the manifests\n\
+             \x20 1. give both to the keyholders, who name them in the manifests\n\
              \x20 2. look through the configuration, then:\n\
              \x20    marram-server run --config {config}\n\
              \x20 3. when the server runs, publish the signed manifests to it; until then\n\
@@ -144,6 +162,7 @@ async fn init(data: PathBuf, charter: PathBuf, fingerprint: Option<Expected>, ou
             "charter_version": newest.version,
             "config": made.config,
             "log_key": made.log_key,
+            "page": page,
         }),
     )
 }
@@ -246,6 +265,21 @@ fn check(path: &Path, output: &Output) -> anyhow::Result<()> {
             "charter_fingerprint": config.charter_fingerprint,
             "log_key": key,
         }),
+    )
+}
+
+fn page(out: Option<&Path>, output: &Output) -> anyhow::Result<()> {
+    if let Some(path) = out {
+        let written = OpenOptions::new().write(true).create_new(true).open(path);
+        written
+            .and_then(|mut file| file.write_all(PAGE).and_then(|()| file.sync_all()))
+            .with_context(|| format!("cannot write the page to {}", path.display()))
+            .next("name a file that is not there yet, in a folder that you may write to")?;
+    }
+    let digest = page::digest();
+    output.print(
+        &format!("page: {digest}"),
+        &serde_json::json!({"page": digest, "size": PAGE.len(), "file": out}),
     )
 }
 

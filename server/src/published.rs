@@ -106,6 +106,20 @@ impl Published {
         }
     }
 
+    /// The manifests of the epochs whose reports are accepted today, the newest first.
+    pub fn accepting(&self, today: Day) -> Vec<Arc<Manifest>> {
+        let newest_first = self.manifests.values().rev();
+        newest_first
+            .filter(|manifest| manifest.check_grace(today).is_ok())
+            .cloned()
+            .collect()
+    }
+
+    /// Whether the manifest that is valid today names this page; none if there is no such manifest.
+    pub fn names_page(&self, page: Digest, today: Day) -> Option<bool> {
+        self.open_today(today).map(|manifest| manifest.pages.contains(&page))
+    }
+
     /// The couriers of today: of every manifest that is open or in its grace.
     pub fn couriers(&self, today: Day) -> Vec<PublicKey> {
         let current = self

@@ -3,7 +3,7 @@
 use std::{fs, io, net::SocketAddr, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use marram_crypto::{day::Day, manifest::Level};
+use marram_crypto::{day::Day, digest::Digest, manifest::Level};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use crate::{
     deletions::Deletions,
     failure::{ResultExt, fail},
     http::{self, App, Bound},
-    log_key,
+    log_key, page,
     published::Published,
     store::{Embedded, Settings, Store},
 };
@@ -167,7 +167,9 @@ impl Running {
 
 async fn watch_days(app: Arc<App>, clock: Clock, stop: CancellationToken) {
     let mut day = clock.today();
+    let mut judged = None;
     loop {
+        warn_of_page(&app, clock.today(), &mut judged);
         if let Err(error) = app.destroy_what_is_due().await {
             tracing::error!(%error, "reports that are to be destroyed are not yet; tried again");
         }
@@ -180,6 +182,31 @@ async fn watch_days(app: Arc<App>, clock: Clock, stop: CancellationToken) {
             day = today;
             warn_of_closing(&app, today);
         }
+    }
+}
+
+/// Once for each manifest: whoever verifies what they are shown must be able to.
+fn warn_of_page(app: &App, today: Day, judged: &mut Option<Digest>) {
+    let published = app.published();
+    let Some(manifest) = published.open_today(today) else {
+        return;
+    };
+    if judged.replace(manifest.hash()) == Some(manifest.hash()) {
+        return;
+    }
+    let page = page::digest();
+    if manifest.pages.is_empty() {
+        tracing::warn!(
+            %page,
+            "the signed manifest names no page, so nobody can verify the one that this server shows: ask the keyholders to \
+             name it (marram-keyholder issue --page)"
+        );
+    } else if !manifest.pages.contains(&page) {
+        tracing::error!(
+            %page,
+            "the page that this server shows is none that the keyholders have signed, and whoever verifies it is told so: \
+             install the version that they have looked at, or ask them to name this one (marram-keyholder issue --page)"
+        );
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod couriers;
 mod crowd;
+mod forms;
 mod idle;
 mod large;
 mod lengths;

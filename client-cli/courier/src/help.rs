@@ -14,6 +14,8 @@ Examples:
       What the caseworkers have ordered, onto the server.
   marram-courier canary --proxy socks5://127.0.0.1:9050
       Now and then: a report of your own, to see whether it arrives.
+  marram-courier audit --proxy socks5://127.0.0.1:9050
+      Now and then: is the page that visitors get the one that was signed?
 
 Files:
   ~/.local/share/marram/courier/courier.key
@@ -82,6 +84,20 @@ Exit status:
       Every one has a valid receipt.
   1
       At least one has none: the server has dropped it before the log, or was not reached. Standard error names it.
+";
+
+pub(crate) const AUDIT: &str = "\
+Examples:
+  marram-courier audit --proxy socks5://127.0.0.1:9050
+      Now and then, through Tor: the server must not see that it is the courier who looks.
+  marram-courier audit --json
+      For a monitor.
+
+Exit status:
+  0
+      Charter, manifest and page are as they were signed.
+  1
+      At least one differs, or the server was not reached. Standard error says which, and what to do next.
 ";
 
 pub(crate) const WATCH: &str = "\

@@ -6,6 +6,7 @@
 //! the next pull.
 
 mod alarm;
+mod audit;
 mod bundle;
 mod canary;
 mod evidence;
@@ -84,6 +85,12 @@ enum Command {
     /// not answer ends nothing; Ctrl-C does.
     #[command(after_long_help = sections(help::WATCH))]
     Watch(WatchArgs),
+    /// Look at what the server shows everybody: charter, manifest and page, against what the keyholders have signed
+    ///
+    /// The page is asked for in every way that browsers ask, and has to be one whose SHA-256 the manifest names. What
+    /// differs is named, and is an error.
+    #[command(after_long_help = sections(help::AUDIT))]
+    Audit(AuditArgs),
     /// Say where things stand, without going online
     Status,
     /// Write man pages and shell completions into a folder, to install them
@@ -144,6 +151,18 @@ struct CanaryArgs {
 }
 
 #[derive(clap::Args)]
+struct AuditArgs {
+    /// The organization's link.
+    #[arg(
+        long,
+        help = "The organization's link, needed the first time: https://HOST/#FINGERPRINT"
+    )]
+    link: Option<Link>,
+    #[command(flatten)]
+    online: OnlineArgs,
+}
+
+#[derive(clap::Args)]
 struct WatchArgs {
     /// The organization's link.
     #[arg(
@@ -180,6 +199,7 @@ fn main() -> ExitCode {
             Command::Publish(args) => publish::publish(out, &cli.home, args),
             Command::Canary(args) => canary::canary(out, &cli.home, args),
             Command::Watch(args) => watch::watch(out, &cli.home, args),
+            Command::Audit(args) => audit::audit(out, &cli.home, args),
             Command::Status => status::status(out, &cli.home),
             Command::Manual(args) => manual::write(args, Cli::command(), out),
         }

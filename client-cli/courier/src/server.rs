@@ -62,6 +62,16 @@ impl<'a> Server<'a> {
         &self.client
     }
 
+    /// What anybody may ask for.
+    pub(crate) fn public(&self, path: &str, limit: u64) -> Result<Vec<u8>, OnlineError> {
+        self.retried(|| self.client.get(path, None, limit))
+    }
+
+    /// The page as a browser asks for it that takes these codings: the coding, and the bytes.
+    pub(crate) fn page(&self, codings: &str, limit: u64) -> Result<(String, Vec<u8>), OnlineError> {
+        self.retried(|| self.client.get_coded("/", codings, limit))
+    }
+
     /// The charter chain, verified up to `pinned`.
     pub(crate) fn charter(&self, pinned: Digest) -> Result<CharterChain> {
         let answer = self.retried(|| self.client.get("/v1/charter", None, charter::MAX_CHAIN_LEN as u64));

@@ -68,6 +68,8 @@ pub(crate) const ISSUE: &str = "\
 Examples:
   marram-keyholder issue
       The next four weeks that you have not signed.
+  marram-keyholder issue --page client-web/dist/page.html
+      The same, and the server may show this page. Put its SHA-256 into page_hashes of the settings, too, so that the next months name it.
   marram-keyholder issue --epochs 1
       Only the next.
   marram-keyholder issue --from 2968

@@ -11,11 +11,19 @@ use marram_crypto::{
     key::PublicKey,
     manifest::{BoardShape, Contact, DEFAULT_SLOTS, Draft, Locale, MAX_SLOTS, Question, Slot},
 };
-use marram_terminal::{error::ResultExt as _, files};
+use marram_terminal::{
+    error::{ResultExt as _, fail},
+    files,
+};
 use serde::Deserialize;
 
 /// Largest settings file in bytes.
 const MAX_LEN: u64 = 2_000_000;
+
+/// Largest page in bytes: several times what there is.
+const MAX_PAGE_LEN: u64 = 4 << 20;
+/// So that no other file is named by mistake.
+const PAGE_START: &[u8] = b"<!doctype html>";
 
 /// The locale under which a contact is for everybody.
 const EVERYBODY: &str = "*";
@@ -88,6 +96,23 @@ impl Settings {
         text.and_then(Self::parse)
             .with_context(|| format!("cannot use {}", path.display()))
             .hint("correct that line; the comments in deploy/organization.toml say what each setting is")
+    }
+
+    /// Adds a page that the server may show, unless it is there already.
+    pub(crate) fn name_page(&mut self, path: &Path) -> anyhow::Result<()> {
+        let page = files::read_bounded(path, MAX_PAGE_LEN)
+            .hint("name the file that ./client-web/build or `marram-server page --out FILE` has written")?;
+        if !page.trim_ascii_start().starts_with(PAGE_START) {
+            return Err(fail(
+                format!("{} is no HTML page", path.display()),
+                "name the file that ./client-web/build or `marram-server page --out FILE` has written",
+            ));
+        }
+        let digest = Digest::of(&page);
+        if !self.page_hashes.contains(&digest) {
+            self.page_hashes.push(digest);
+        }
+        Ok(())
     }
 
     /// The manifest's draft with these settings.

@@ -8,6 +8,7 @@ mod office;
 use std::fs;
 
 use marram_crypto::{
+    digest::Digest,
     manifest::{ManifestError, Slot},
     note::NoteError,
 };
@@ -379,4 +380,38 @@ fn a_keyholder_who_only_saw_a_batch_remembers_it_and_does_not_pretend_to_know_it
     office.run("amber", &args).refused(&["not its annex"]);
     let said = office.run("amber", &["revoke", "heron", "--yes"]).ok();
     assert!(said.err.contains("does not know the slots"), "{}", said.err);
+}
+
+#[test]
+fn a_page_is_named_by_its_file_and_the_cosigner_is_shown_that_it_is_new() {
+    let office = Office::founded();
+    let page = b"<!doctype html><title>the page</title>";
+    fs::write(office.stick("page.html"), page).unwrap();
+    fs::write(office.stick("notes.txt"), b"no page").unwrap();
+    issued(&office);
+    sign(&office, "birch", "batch").ok();
+    office
+        .run("amber", &["issue", "--page", "notes.txt", "--yes"])
+        .refused(&["notes.txt is no HTML page", "client-web/build"]);
+    office
+        .run("amber", &["issue", "--page", "nothing.html", "--yes"])
+        .refused(&["nothing.html", "client-web/build"]);
+    let again = [
+        "issue",
+        "--epochs",
+        "1",
+        "--out",
+        "named",
+        "--page",
+        "page.html",
+        "--page",
+        "page.html",
+        "--yes",
+    ];
+    office.run("amber", &again).ok();
+    let (_, manifest) = office.manifests("named").into_iter().next().unwrap();
+    assert_eq!(manifest.claims().pages, [Digest::of(page)]);
+    let shown = sign(&office, "birch", "named").ok();
+    assert!(shown.out.contains("page added"), "{}", shown.out);
+    assert!(shown.out.contains(&Digest::of(page).to_string()), "{}", shown.out);
 }

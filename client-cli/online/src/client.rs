@@ -105,6 +105,22 @@ impl Client {
         self.whole(&what, response, limit)
     }
 
+    /// The same, asked for as a browser does that takes these codings (RFC 9110, section 12.5.3). Which it is coded in, and
+    /// its bytes as they came.
+    ///
+    /// # Errors
+    /// [`OnlineError`].
+    pub fn get_coded(&self, path: &str, codings: &str, limit: u64) -> Result<(String, Vec<u8>), OnlineError> {
+        let what = format!("GET {path}");
+        let request = Request::get(self.url(path))
+            .header(header::ACCEPT, "text/html,*/*;q=0.8")
+            .header(header::ACCEPT_ENCODING, codings)
+            .body(());
+        let response = self.sent(&what, request, limit, |()| ())?;
+        let coding = header_text(&response, header::CONTENT_ENCODING);
+        Ok((coding, self.whole(&what, response, limit)?))
+    }
+
     /// Puts a signed text.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-// A server on this machine that shows the page, and passes everything else on: to a real Marram server, or to an
-// organization of organization.mjs.
+// A server on this machine that counts what it is asked for. It passes everything on to a real Marram server, the page too; or it
+// shows the page and speaks for an organization of organization.mjs.
 import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 
@@ -12,15 +12,15 @@ export async function serve(answer) {
     const { pathname } = new URL(incoming.url, "http://x");
     asked.push(`${incoming.method} ${pathname}`);
     const common = { "Access-Control-Allow-Origin": "*", "Cache-Control": "no-store" };
-    if (pathname === "/") {
-      outgoing.writeHead(200, { ...common, "Content-Type": "text/html; charset=utf-8" }).end(readFileSync(PAGE));
-    } else if (answer.origin !== undefined) {
+    if (answer.origin !== undefined) {
       const passed = request(`${answer.origin}${incoming.url}`, { method: incoming.method, headers: incoming.headers }, (from) => {
         outgoing.writeHead(from.statusCode, from.headers);
         from.pipe(outgoing);
       });
       passed.on("error", () => outgoing.destroy());
       incoming.pipe(passed);
+    } else if (pathname === "/") {
+      outgoing.writeHead(200, { ...common, "Content-Type": "text/html; charset=utf-8" }).end(readFileSync(PAGE));
     } else {
       if (incoming.method === "OPTIONS") {
         outgoing

@@ -10,6 +10,7 @@ use axum::{
 };
 
 use super::App;
+use crate::page;
 
 /// 200 if reports can be stored, else 503.
 pub(super) async fn get(State(app): State<Arc<App>>) -> Response {
@@ -25,6 +26,7 @@ pub(super) async fn get(State(app): State<Arc<App>>) -> Response {
         "status": if store.is_ok() { "ok" } else { "failing" },
         "store": store.map_or_else(|error| error.to_string(), |()| "ready".to_owned()),
         "manifest_open": published.open_today(today).is_some(),
+        "manifest_names_page": published.names_page(page::digest(), today),
         "manifest_days_left": published.covered_until(today).days_since(today),
     });
     (status, [(header::CONTENT_TYPE, "application/json")], json.to_string()).into_response()

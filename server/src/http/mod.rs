@@ -2,6 +2,8 @@
 //!
 //! | route | who | file |
 //! |---|---|---|
+//! | `GET /` | all | `page` |
+//! | `POST /drop` | all | `drop` |
 //! | `GET /v1/charter`, `GET /v1/manifest` | all | `notes` |
 //! | `PUT /v1/charter`, `PUT /v1/manifest` | signed content | `notes` |
 //! | `POST /v1/reports?epoch=N` | all | `reports` |
@@ -15,10 +17,12 @@
 mod answers;
 mod board;
 mod connection;
+mod drop;
 mod health;
 mod log;
 mod notes;
 mod orders;
+mod page;
 mod problem;
 mod reports;
 mod upload;
@@ -56,6 +60,7 @@ use crate::{
 };
 
 pub use connection::{Bound, serve};
+pub use drop::LEN as DROP_LEN;
 pub use log::{MAX_LEAVES, MAX_ORDERS};
 pub use problem::{LEN as PROBLEM_LEN, Problem, StoreProblem};
 
@@ -181,8 +186,15 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/log/manifests", get(log::manifests))
         .route("/v1/reports/{digest}", get(log::report))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed);
+    // What browsers show. No other site has to do with it, so it says nothing to other origins.
+    let shown = Router::new()
+        .route("/", get(page::get))
+        .route("/drop", post(drop::post))
+        .method_not_allowed_fallback(drop::other_method)
+        .layer(middleware::from_fn(page::alone));
     public
         .merge(couriers)
+        .merge(shown)
         .layer(middleware::from_fn(never_stored))
         .with_state(app)
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use marram_crypto::{day::Epoch, header::ShapeError, key::PublicKey};
 
-use crate::store::StoreError;
+use crate::{form::FormError, store::StoreError};
 
 /// Length of every problem's JSON in bytes: padded with spaces, so that a watcher does not learn which it was.
 pub const LEN: usize = 1024;
@@ -16,7 +16,7 @@ pub const LEN: usize = 1024;
 const TYPE_PREFIX: &str = "urn:marram:problem:";
 
 /// After how many seconds to come back, where that is of use.
-const RETRY_AFTER_S: &str = "30";
+pub(super) const RETRY_AFTER_S: &str = "30";
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub enum Problem {
         limit: u64,
     },
     BodyIncomplete,
+    Form(FormError),
     TooSlow,
     Busy,
     NoOpenManifest,
@@ -86,6 +87,7 @@ impl Problem {
             Self::TooLarge { .. } => "too-large",
             Self::NotABucket { .. } => "not-a-bucket",
             Self::BodyIncomplete => "body-incomplete",
+            Self::Form(_) => "not-the-form",
             Self::TooSlow => "too-slow",
             Self::Busy => "busy",
             Self::NoOpenManifest => "no-open-manifest",
@@ -113,11 +115,13 @@ impl Problem {
         }
     }
 
-    const fn status(&self) -> StatusCode {
+    pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::NoBoard => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadQuery { .. } | Self::NotABucket { .. } | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::BadQuery { .. } | Self::NotABucket { .. } | Self::BodyIncomplete | Self::Form(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -132,6 +136,11 @@ impl Problem {
         }
     }
 
+    /// Whether the same request may be taken later.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::NoOpenManifest | Self::Store(_))
+    }
+
     const fn title(&self) -> &'static str {
         match self {
             Self::NotFound => "There is nothing here",
@@ -141,6 +150,7 @@ impl Problem {
             Self::TooLarge { .. } => "Too large",
             Self::NotABucket { .. } => "Not the length of a sealed report",
             Self::BodyIncomplete => "The upload broke off",
+            Self::Form(_) => "Not the form of the page",
             Self::TooSlow => "The upload was too slow",
             Self::Busy => "The server is busy",
             Self::NoOpenManifest => "No manifest is valid today",
@@ -168,6 +178,7 @@ impl Problem {
                 format!("A sealed report's length is a power of two from {smallest} to {limit} bytes. Nothing was stored.")
             }
             Self::BodyIncomplete => "Fewer bytes came than Content-Length announced. Nothing was stored; send it again.".to_owned(),
+            Self::Form(form) => format!("{form}. Nothing was stored."),
             Self::TooSlow => "Nothing was stored. Send it again, over a better connection or with smaller attachments.".to_owned(),
             Self::Busy => format!("Too much is under way. Nothing was stored; send it again in {RETRY_AFTER_S} seconds."),
             Self::NoOpenManifest => {
@@ -231,16 +242,19 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        match self {
-            Self::Busy | Self::NoOpenManifest | Self::Store(_) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-            }
-            Self::NotACourier { .. } => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature"));
-            }
-            _ => {}
+        if self.is_passing() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if matches!(self, Self::NotACourier { .. }) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature"));
         }
         response
+    }
+}
+
+impl From<FormError> for Problem {
+    fn from(error: FormError) -> Self {
+        Self::Form(error)
     }
 }
 

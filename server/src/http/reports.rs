@@ -21,7 +21,7 @@ use marram_crypto::{
     receipt,
 };
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, sync::SemaphorePermit};
 
 use super::{
     App,
@@ -63,16 +63,45 @@ async fn take(app: &App, epoch: Epoch, headers: &HeaderMap, upload: &mut Upload)
         Acceptance::NotOpen => return Err(Problem::EpochNotOpen { epoch }),
     };
     let len = upload.len(headers)?;
-    check_len(len, &manifest)?;
+    let received = receive(app, &[manifest], len, upload).await?;
+    let receipt = accept(app, received).await?;
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((StatusCode::CREATED, headers, Body::from(receipt)).into_response())
+}
+
+/// Something that has come whole and has the shape of a sealed report. Nothing of it is kept unless it is accepted.
+pub(super) struct Received<'a> {
+    body: store::Body,
+    epoch: Epoch,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
+/// Receives `len` bytes that have the shape of a sealed report of one of these manifests: the first that fits.
+pub(super) async fn receive<'a>(
+    app: &'a App,
+    manifests: &[Arc<Manifest>],
+    len: u64,
+    upload: &mut Upload,
+) -> Result<Received<'a>, Problem> {
+    let mut refusal = Problem::NoOpenManifest;
+    let mut fitting = Vec::new();
+    for manifest in manifests.iter().rev() {
+        match check_len(len, manifest) {
+            Ok(()) => fitting.insert(0, manifest),
+            Err(problem) => refusal = problem,
+        }
+    }
+    let Some(start) = fitting.iter().map(|manifest| prefix_len(manifest.slots.len())).max() else {
+        return Err(refusal);
+    };
     let small = len <= u64::from(SMALL_UPLOAD_MAX_LEN);
-    let slots = manifest.slots.len();
     let mut buffer = Buffer::new(&app.small_uploads);
     buffer.expect(len);
-    upload.fill(&mut buffer, prefix_len(slots)).await?;
-    SealedHeader::check(&buffer.bytes, slots).map_err(Problem::Shape)?;
+    upload.fill(&mut buffer, start).await?;
+    let manifest = first_of_shape(&buffer.bytes, &fitting)?;
 
     // Not before there is a header: a place among the large costs what a sealed report costs to begin.
-    let _place = if small {
+    let place = if small {
         None
     } else {
         Some(app.large_uploads.try_acquire().map_err(|_| Problem::Busy)?)
@@ -83,13 +112,35 @@ async fn take(app: &App, epoch: Epoch, headers: &HeaderMap, upload: &mut Upload)
     } else {
         spool(app, buffer, len, upload).await?
     };
-    let body = body.map_err(|_| not_a_bucket(&manifest))?;
-    let appended = app.store.append(body, epoch, app.clock.today()).await?;
+    Ok(Received {
+        body: body.map_err(|_| not_a_bucket(manifest))?,
+        epoch: manifest.epoch,
+        _place: place,
+    })
+}
 
+/// Stores it, and promises to keep it.
+pub(super) async fn accept(app: &App, received: Received<'_>) -> Result<Vec<u8>, Problem> {
+    let appended = app
+        .store
+        .append(received.body, received.epoch, app.clock.today())
+        .await?;
     let receipt =
         receipt::sign(app.instance, appended.leaf(), &app.log_key).map_err(|_| Problem::Store(StoreProblem::Failed))?;
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((StatusCode::CREATED, headers, Body::from(receipt.to_bytes())).into_response())
+    Ok(receipt.to_bytes())
+}
+
+/// The first manifest to whose slots a report with this beginning can be sealed; if there is none, what is wrong with it by
+/// the first of all.
+fn first_of_shape<'a>(start: &[u8], manifests: &[&'a Arc<Manifest>]) -> Result<&'a Arc<Manifest>, Problem> {
+    let mut refusal = Problem::NoOpenManifest;
+    for manifest in manifests.iter().rev() {
+        if let Err(shape) = SealedHeader::check(start, manifest.slots.len()) {
+            refusal = Problem::Shape(shape);
+        }
+    }
+    let fits = |manifest: &&&Arc<Manifest>| SealedHeader::check(start, manifest.slots.len()).is_ok();
+    manifests.iter().find(fits).copied().ok_or(refusal)
 }
 
 fn check_len(len: u64, manifest: &Manifest) -> Result<(), Problem> {

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::problem::Problem;
-use crate::config::Limits;
+use crate::{config::Limits, form::FormError};
 
 /// How much of a refused body is still read, so that the client gets to see the refusal: a connection closed over
 /// unread bytes is reset, and the refusal with it.
@@ -34,6 +34,10 @@ pub(super) struct Upload {
     body: Body,
     len: u64,
     received: u64,
+    /// Received, and not given out yet.
+    ahead: Bytes,
+    /// How many bytes are still given out, if not all that come.
+    left: Option<u64>,
     /// When the bought time is up.
     deadline: Instant,
     limits: Limits,
@@ -85,6 +89,8 @@ impl Upload {
         Self {
             len: 0,
             received: 0,
+            ahead: Bytes::new(),
+            left: None,
             deadline: Instant::now() + limits.idle_timeout(),
             limits,
             waits: headers.contains_key(header::EXPECT),
@@ -101,8 +107,53 @@ impl Upload {
         Ok(self.len)
     }
 
+    /// Gives these bytes out again, before what comes.
+    pub(super) fn unread(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
+    }
+
+    /// Gives out so many bytes more, and no others.
+    pub(super) const fn only(&mut self, len: u64) {
+        self.left = Some(len);
+    }
+
     /// The next bytes, or `None` once all have come.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let mut bytes = if self.ahead.is_empty() {
+            match self.receive().await? {
+                None if self.left.is_some() => return Err(Problem::BodyIncomplete),
+                None => return Ok(None),
+                Some(bytes) => bytes,
+            }
+        } else {
+            std::mem::take(&mut self.ahead)
+        };
+        if let Some(left) = &mut self.left {
+            let given = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+            self.ahead = bytes.split_off(given);
+            *left -= given as u64;
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Holds what is left of the body against what it has to be.
+    pub(super) async fn ends_with(&mut self, tail: &[u8]) -> Result<(), Problem> {
+        self.left = None;
+        let mut tail = tail;
+        while let Some(bytes) = self.next().await? {
+            tail = tail.strip_prefix(bytes.as_ref()).ok_or(FormError::NoEnd)?;
+        }
+        if tail.is_empty() {
+            Ok(())
+        } else {
+            Err(FormError::NoEnd.into())
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             let idle = self.limits.idle_timeout();
             let until = self.deadline.min(Instant::now() + idle);

@@ -46,7 +46,7 @@ pub struct Target {
 const MEMORY_PER_BYTE: usize = 64;
 
 /// Every target.
-pub const TARGETS: [Target; 28] = [
+pub const TARGETS: [Target; 29] = [
     Target::new("annex", 4 << 20, notes::annex),
     Target::new("answer", 4 << 20, accounts::answer),
     Target::new("board", 4 << 20, accounts::board),
@@ -58,6 +58,7 @@ pub const TARGETS: [Target; 28] = [
     Target::new("date", 4 << 20, written::date),
     Target::new("digits", 4 << 20, written::digits),
     Target::new("enrolment", 4 << 20, notes::enrolment),
+    Target::new("form", 4 << 20, requests::form),
     Target::new("header", 4 << 20, sealed::header),
     Target::new("incident", 4 << 20, written::incident),
     Target::new("keys", 4 << 20, written::keys),

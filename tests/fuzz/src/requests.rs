@@ -1,10 +1,12 @@
-//! A courier's signed request.
+//! A courier's signed request, and a stranger's form.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use marram_crypto::{
     courier_request::{Request, SignatureHeaders, sign, verify},
     digest::Digest,
 };
+
+use marram_server::form::{Boundary, MAX_HEAD_LEN};
 
 use crate::world::{courier, instance};
 
@@ -55,6 +57,32 @@ pub(crate) fn courier_request(bytes: &[u8]) -> bool {
     assert_eq!(headers, honest, "a request is signed in one way");
     assert_eq!(verified.courier, courier().public());
     true
+}
+
+/// A line with the `Content-Type`, and what the body begins with.
+///
+/// The head is the same however much of the body has come: what was accepted is not whole one byte before, and is the same with
+/// more behind it.
+pub(crate) fn form(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (content_type, body) = bytes.split_at(end);
+    let body = body.get(1..).unwrap_or_default();
+    let Ok(boundary) = Boundary::of(&String::from_utf8_lossy(content_type)) else {
+        return false;
+    };
+    match boundary.head(body) {
+        Ok(Some(len)) => {
+            assert!(len <= body.len() && len <= MAX_HEAD_LEN);
+            assert_eq!(boundary.head(&body[..len]), Ok(Some(len)));
+            assert_eq!(boundary.head(&body[..len - 1]), Ok(None));
+            true
+        }
+        Ok(None) => {
+            assert!(body.len() < MAX_HEAD_LEN, "a head that never ends is refused");
+            false
+        }
+        Err(_) => false,
+    }
 }
 
 /// A courier's signature over whatever the headers say, as section 2.5 of RFC 9421 would have it.

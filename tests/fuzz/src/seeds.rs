@@ -61,6 +61,7 @@ pub fn fixed() -> Vec<Seed> {
         ("courier_request", "signed_anew", requested(b'1')),
         ("digits", "of_abc", Digits::of(&Digest::of(b"abc")).to_string().into_bytes()),
         ("enrolment", "one_epoch", WORLD.enrolment.note().to_bytes()),
+        ("form", "a_browsers", browsers_form().into_bytes()),
         ("incident", "full", include_bytes!("../../../incident/tests/full.json").to_vec()),
         ("incident", "few_words", few_words()),
         ("keys", "recipient", identity_text().0),
@@ -110,6 +111,14 @@ pub fn fixed() -> Vec<Seed> {
         seeds.push(("date", name, date.as_bytes().to_vec()));
     }
     seeds
+}
+
+fn browsers_form() -> String {
+    let boundary = "----WebKitFormBoundaryqR7xX0sYb1vLkT2d";
+    format!(
+        "multipart/form-data; boundary={boundary}\n--{boundary}\r\nContent-Disposition: form-data; name=\"report\"; \
+         filename=\"report-2968.age\"\r\nContent-Type: application/octet-stream\r\n\r\nage-encryption.org/v1\n"
+    )
 }
 
 /// The seeds in which something is drawn at random: they differ each time, and are kept as they were made first.

@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// What the organization decides
     #[arg(long, value_name = "FILE", default_value = "organization.toml")]
     settings: PathBuf,
+    /// A page that the server may show, besides those of the settings: build it from the source (client-web/build), or compare
+    /// its SHA-256 with other keyholders'. May be given several times
+    #[arg(long, value_name = "FILE")]
+    page: Vec<PathBuf>,
     /// The finished charter [default: charter.json, if it is in this folder]
     #[arg(long, value_name = "FILE")]
     charter: Option<PathBuf>,
@@ -62,7 +66,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> anyhow::Result<()> {
     let out = context.out;
-    let settings = Settings::read(&args.settings)?;
+    let mut settings = Settings::read(&args.settings)?;
+    for page in &args.page {
+        settings.name_page(page)?;
+    }
     let charter = charter(args)?;
     let mut keyholder = context.open()?;
     if let Some(charter) = &charter {

@@ -44,6 +44,8 @@ pub struct Site {
     pub posted: Vec<Vec<u8>>,
     /// The boards, by shard.
     pub boards: BTreeMap<String, Vec<u8>>,
+    /// The page, by coding (`identity`, `gzip`, `br`): the last one is shown that is asked for by name.
+    pub page: Vec<(&'static str, Vec<u8>)>,
     /// Shown instead of a checkpoint of all leaves, dated today.
     pub checkpoint: Option<Vec<u8>>,
     /// Refuse everything with this status and title.
@@ -65,6 +67,7 @@ impl Site {
             orders: Vec::new(),
             posted: Vec::new(),
             boards: BTreeMap::new(),
+            page: vec![("identity", b"<!doctype html>".to_vec())],
             checkpoint: None,
             refuse: None,
         }
@@ -84,6 +87,7 @@ impl Site {
             return Reply::problem(*status, title, "");
         }
         match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => self.show_page(request.header("accept-encoding")),
             ("GET", "/v1/charter") => Reply::of(200, "application/json", self.charter.clone()),
             ("GET", "/v1/manifest") => Reply::of(200, "text/plain", self.manifest.clone()),
             ("PUT", "/v1/charter" | "/v1/manifest") => Reply::of(201, "text/plain", ""),
@@ -138,6 +142,17 @@ impl Site {
     pub fn receipt(&self, leaf: &Leaf) -> Reply {
         let receipt = receipt::sign(self.instance, leaf, &self.log).unwrap();
         Reply::of(201, "text/plain", receipt.to_bytes())
+    }
+
+    fn show_page(&self, codings: &str) -> Reply {
+        let asked = |coding: &str| coding == "identity" || codings.split(", ").any(|asked| asked == coding);
+        let (coding, page) = self.page.iter().rfind(|(coding, _)| asked(coding)).unwrap();
+        let headers = [("Content-Type", "text/html"), ("Content-Encoding", *coding)];
+        Reply::Answer {
+            status: 200,
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: page.clone(),
+        }
     }
 
     fn accept(&mut self, request: &Request) -> Reply {
