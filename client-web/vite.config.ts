@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 import { type Plugin, defineConfig } from "vite";
 
-import { gatherTexts } from "./tools/texts.mjs";
+import { exchanged, gatherTexts } from "./tools/texts.mjs";
 
 const TEXTS = "virtual:texts";
 const { packed, fixed } = gatherTexts();
@@ -15,11 +15,8 @@ const texts = (): Plugin => ({
   resolveId: (id) => (id === TEXTS ? `\0${TEXTS}` : undefined),
   load(id) {
     if (id !== `\0${TEXTS}`) return undefined;
-    const joined = (texts: readonly string[]) => `${JSON.stringify(texts.join("\n"))}.split("\\n")`;
-    const languages = packed.languages.map(
-      ({ texts, ...language }) => `{...${JSON.stringify(language)},texts:${joined(texts)}}`,
-    );
-    return `export default {keys:${joined(packed.keys)},languages:[${languages.join(",")}]};`;
+    const languages = packed.languages.map(({ texts, ...language }) => ({ ...language, ...exchanged(language.language, texts) }));
+    return `export default ${JSON.stringify({ keys: packed.keys.join("\n"), languages })};`;
   },
 });
 
