@@ -227,21 +227,26 @@ fn guessed(ours: &[Seen], theirs: &[Seen]) -> [(&'static str, usize, usize); 2] 
     ]
 }
 
-/// Everything that tells two heaps of reports apart, in words.
-fn differences(ours: &[Seen], theirs: &[Seen]) -> Vec<String> {
+/// The features whose frequencies tell two heaps of reports apart.
+fn by_statistics(ours: &[Seen], theirs: &[Seen]) -> Vec<String> {
+    let (ours, theirs) = (counts(ours), counts(theirs));
+    let compared = ours
+        .iter()
+        .map(|(feature, counted)| (feature, deviation(counted, &theirs[feature])));
+    let apart = compared.filter(|&(_, sigmas)| sigmas > SIGMAS);
+    apart
+        .map(|(feature, sigmas)| format!("{feature}: {sigmas:.1} standard deviations"))
+        .collect()
+}
+
+/// The classifiers that guess better than a coin.
+fn by_classifiers(ours: &[Seen], theirs: &[Seen]) -> Vec<String> {
     let mut found = Vec::new();
-    let (a, b) = (counts(ours), counts(theirs));
-    for (feature, counted) in &a {
-        let sigmas = deviation(counted, &b[feature]);
-        if sigmas > SIGMAS {
-            found.push(format!("{feature}: {sigmas:.1} standard deviations"));
-        }
-    }
     for (classifier, right, of) in guessed(ours, theirs) {
         let sigmas = (right as f64 - of as f64 / 2.0) / (of as f64 / 4.0).sqrt();
         if sigmas > SIGMAS {
             found.push(format!(
-                "{classifier} guesses {right} of {of}: {sigmas:.1} standard deviations"
+                "{classifier}: {right} of {of}, {sigmas:.1} standard deviations"
             ));
         }
     }
@@ -254,9 +259,9 @@ fn manifest_and(organization: &Organization) -> Manifest {
     organization.signed(&draft)
 }
 
-/// Lengths of stories, from the shortest to three buckets further.
+/// Lengths of stories, of two buckets.
 fn narratives() -> Vec<usize> {
-    (0..REPORTS).map(|n| n * 97 % 100_000).collect()
+    (0..REPORTS).map(|n| n * 97 % 30_000).collect()
 }
 
 fn from_the_command_line(manifest: &Manifest) -> Vec<(Vec<u8>, usize)> {
@@ -324,35 +329,28 @@ fn nobody_can_tell_the_pages_reports_from_the_command_lines() {
     for (here, there) in ours.iter().zip(&theirs) {
         assert_eq!(here.bucket, there.bucket);
     }
-    assert_eq!(differences(&ours, &theirs), Vec::<String>::new());
+    assert_eq!(by_statistics(&ours, &theirs), Vec::<String>::new());
+    assert_eq!(by_classifiers(&ours, &theirs), Vec::<String>::new());
 
     // The measure is one: a grease that differs a little is found by it.
+    let named = |found: Vec<String>, what: &str| found.iter().any(|difference| difference.starts_with(what));
     let mut changed = theirs;
     for seen in &mut changed {
         seen.grease_body.truncate(90);
     }
-    assert!(found(&ours, &changed, "length of the grease's body"));
-    for seen in &mut changed {
-        for word in &mut seen.grease_words {
-            for byte in word {
-                *byte = (*byte).max(b'%');
-            }
+    assert!(named(by_statistics(&ours, &changed), "length of the grease's body"));
+    for word in changed.iter_mut().flat_map(|seen| &mut seen.grease_words) {
+        for byte in word {
+            *byte = (*byte).max(b'%');
         }
     }
-    assert!(found(&ours, &changed, "letter of the grease"));
+    assert!(named(by_statistics(&ours, &changed), "letter of the grease"));
     for seen in &mut changed {
         seen.grease_words.truncate(4);
-        seen.header_len -= seen.header_len % 2;
     }
-    assert!(found(&ours, &changed, "arguments of the grease"));
+    assert!(named(by_statistics(&ours, &changed), "arguments of the grease"));
     for seen in &mut changed {
         seen.header_len += seen.grease_body.len();
     }
-    assert!(found(&ours, &changed, "logistic regression"));
-}
-
-fn found(ours: &[Seen], theirs: &[Seen], what: &str) -> bool {
-    differences(ours, theirs)
-        .iter()
-        .any(|difference| difference.starts_with(what))
+    assert!(named(by_classifiers(&ours, &changed), "logistic regression"));
 }
