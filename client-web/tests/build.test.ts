@@ -3,11 +3,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 import { build } from "vite";
 import { describe, expect, it } from "vitest";
 
+import { lookup, speak } from "../src/texts/texts";
 import { gatherTexts } from "../tools/texts.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -29,8 +30,10 @@ describe("the built page", () => {
     expect(createHash("sha256").update(again).digest("hex")).toBe(createHash("sha256").update(page).digest("hex"));
   });
 
-  it("has at most 200 kB compressed", () => {
+  it("has at most 200 kB compressed, and 165 kB by brotli", () => {
     expect(gzipSync(page, { level: 9 }).length).toBeLessThanOrEqual(200_000);
+    const most = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
+    expect(brotliCompressSync(page, { params: most }).length).toBeLessThanOrEqual(165_000);
   });
 
   it("is one file: it names no other, and no organization", () => {
@@ -87,6 +90,17 @@ describe("texts", () => {
       rmSync(folder, { recursive: true });
     }
   }
+
+  it("what the page unpacks is what was written, in every language", () => {
+    const { keys, languages } = gatherTexts().packed;
+    expect(languages).toHaveLength(12);
+    for (const { language, texts } of languages) {
+      speak(language);
+      keys.forEach((key, place) => {
+        if (texts[place] !== "") expect(lookup(key)).toBe(texts[place]);
+      });
+    }
+  });
 
   it("a language with every text is taken", () => {
     expect(changed(() => {}).packed.languages.map(({ language }) => language)).toContain("ar");

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { x25519 } from "@noble/curves/ed25519.js";
 import { XWing } from "@noble/post-quantum/hybrid.js";
 import { bech32 } from "@scure/base";
 import { Decrypter, generateHybridIdentity, identityToRecipient } from "age-encryption";
@@ -16,7 +17,7 @@ import { Codename } from "../src/crypto/codename";
 import { digest } from "../src/crypto/digest";
 import { grease, headerLength, longest } from "../src/crypto/header";
 import { Recipient } from "../src/crypto/hybrid";
-import { PublicKey } from "../src/crypto/key";
+import { PublicKey, x25519Base } from "../src/crypto/key";
 import type { Content } from "../src/crypto/report";
 import { measure, seal, sizeOf } from "../src/crypto/seal";
 import { archiveLength, entryHeader } from "../src/crypto/ustar";
@@ -38,6 +39,11 @@ const open = async (blob: Blob, identity: string) => {
 };
 
 describe("hybrid keys", () => {
+  it("multiples of X25519's base point are those of its own ladder", () => {
+    const secrets = [...Array.from({ length: 50 }, () => random(32)), new Uint8Array(32), new Uint8Array(32).fill(255)];
+    for (const secret of secrets) expect(toHex(x25519Base(secret))).toBe(toHex(x25519.scalarMultBase(secret)));
+  });
+
   it("the stanza of the protocol's vector comes out, byte for byte", () => {
     const recipient = Recipient.parse(recipientOf(new Uint8Array(32).fill(1)));
     expect(toHex(digest(recipient.bytes))).toBe("f37b99b2db732a7df55f61fa442606133b1aeea462df9f8225fb5c82674523db");
@@ -63,6 +69,12 @@ describe("hybrid keys", () => {
       bytes.set(fromHex(low, 32), 1184);
       expect(() => Recipient.parse(encodeRecipient(bytes)), low).toThrow(/unusable point/);
     }
+    const words = bech32.toWords(good.bytes);
+    for (const [change, what] of [[1, "a second spelling"], [2, "another second spelling"]] as const) {
+      const other = [...words.slice(0, -1), words.at(-1)! | change];
+      expect(() => Recipient.parse(bech32.encode("age1pq", other, false)), what).toThrow(/damaged/);
+    }
+    expect(() => Recipient.parse(bech32.encode("age1pq", [...words, 0], false))).toThrow(/damaged/);
     const bytes = good.bytes.slice();
     bytes.fill(0xff, 0, 3);
     expect(() => Recipient.parse(encodeRecipient(bytes))).toThrow(/coefficient/);

@@ -1,4 +1,5 @@
-// Pictures of every screen, to be looked at: `node tools/screenshots.mjs FOLDER [LANGUAGE…]`, after `npm run build`.
+// Pictures of every screen, to be looked at: `node tools/screenshots.mjs FOLDER [LANGUAGE…]`, after `npm run build`. WIDTHS names
+// others than "320 768 1280", DARK or LIGHT one of the two themes. Those in docs/pictures are made of these.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -15,8 +16,10 @@ mkdirSync(folder, { recursive: true });
 const browser = await launch();
 for (const language of languages.length > 0 ? languages : ["en", "zh-Hans", "ar", "bo"]) {
   for (const width of WIDTHS) {
-    for (const dark of process.env.DARK ? [true] : [false]) {
+    for (const dark of process.env.DARK ? [true] : process.env.LIGHT ? [false] : [false, true]) {
       const visit = async (name, page) => {
+        // The header sticks to the top of what is seen: from there, or it stands in the middle of the picture.
+        await page.evaluate(() => scrollTo(0, 0));
         await page.screenshot({ path: join(folder, `${language}-${width}${dark ? "-dark" : ""}-${name}.png`), fullPage: true });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         if (wide > 0) console.log(`${language} ${width} ${name}: ${wide} pixels too wide`);

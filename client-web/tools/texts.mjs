@@ -75,6 +75,27 @@ export function gatherTexts({ asked = ASKED, own = OWN } = {}) {
   };
 }
 
+/** Signs that mean nothing to JavaScript, and of which any may be written for another. */
+const PRINTABLE = Array.from({ length: 94 }, (_, n) => String.fromCharCode(33 + n)).filter((sign) => !'"\\`${}'.includes(sign));
+
+/**
+ * A language's texts with its most frequent letters and the rarest signs of ASCII in each other's place: a letter of Arabic
+ * is then one byte and not two, one of Tibetan not three, which saves 4 kB of the compressed page. `letters` are the pairs;
+ * exchanged once more, the texts are as before. Chinese has too many letters for it to gain.
+ */
+export function exchanged(language, texts) {
+  const text = texts.join("\n");
+  const count = new Map(PRINTABLE.map((sign) => [sign, 0]));
+  for (const sign of text) count.set(sign, (count.get(sign) ?? 0) + 1);
+  const many = (a, b) => count.get(b) - count.get(a) || (a < b ? -1 : 1);
+  const letters = [...count.keys()].filter((sign) => sign > "\u007f").sort(many);
+  const signs = [...PRINTABLE].sort(many).reverse();
+  const gain = (letter, n) => n < signs.length && count.get(letter) > count.get(signs[n]) + 2;
+  const pairs = language.startsWith("zh") ? [] : letters.filter(gain).flatMap((letter, n) => [letter, signs[n]]);
+  const other = new Map(pairs.map((sign, n) => [sign, pairs[n ^ 1]]));
+  return { letters: pairs.join(""), texts: Array.from(text, (sign) => other.get(sign) ?? sign).join("") };
+}
+
 /** The questions that are answered by picking: how to type the answer needs no explaining. */
 function pickedQuestions() {
   const ids = [];

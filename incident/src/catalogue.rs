@@ -301,6 +301,15 @@ impl Texts {
         self.by_key.get(key).map(String::as_str)
     }
 
+    /// What a reader should know of a translation that no native speaker has read yet.
+    pub fn not_reviewed(&self) -> Option<&str> {
+        if self.reviewed {
+            None
+        } else {
+            self.get("message.not_reviewed")
+        }
+    }
+
     /// Every key and text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_key.iter().map(|(key, text)| (key.as_str(), text.as_str()))

@@ -27,6 +27,23 @@ fn a_manifest_signed_by_enough_keyholders_is_served_from_its_first_day() {
 }
 
 #[test]
+fn one_answer_tells_a_page_who_the_organization_is_and_who_may_read() {
+    let server = Server::start();
+    assert_eq!(server.get("/v1/organization").expect(503).problem(), "no-open-manifest");
+    let now = server.publish(server.epoch());
+    let answer = server.get("/v1/organization").expect(200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let organization: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let charters = server.get("/v1/charter").expect(200).body;
+    let charters: serde_json::Value = serde_json::from_slice(&charters).unwrap();
+    let manifest = String::from_utf8(now.to_bytes()).unwrap();
+    assert_eq!(
+        organization,
+        serde_json::json!({ "charters": charters, "manifest": manifest })
+    );
+}
+
+#[test]
 fn manifests_without_the_keyholders_are_refused_by_name() {
     let server = Server::start();
     let organization = &server.organization;

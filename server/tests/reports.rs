@@ -250,7 +250,7 @@ fn who_sends_nearly_all_and_then_drips_is_ended_before_the_whole_would_have_been
 fn public_routes_allow_any_origin_and_nothing_is_cached() {
     let server = Server::start();
     server.publish(server.epoch());
-    for path in ["/v1/charter", "/v1/manifest", "/v1/nothing"] {
+    for path in ["/v1/charter", "/v1/manifest", "/v1/organization", "/v1/nothing"] {
         let answer = server.get(path);
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));

@@ -2,6 +2,8 @@
 //! test kit.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod likeness;
+
 use std::{io::Read, process::Command, str::FromStr};
 
 use age::{DecryptError, Decryptor, secrecy::ExposeSecret};

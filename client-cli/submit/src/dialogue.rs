@@ -10,6 +10,7 @@ use marram_crypto::{
     receipt::Receipt,
     seal::{Draft, Target},
 };
+use marram_incident::{Texts, catalogue};
 use marram_online::report::Sealed;
 use marram_terminal::{
     ask::{Ask, Question},
@@ -99,6 +100,11 @@ fn tell(
         Interview,
         Own(usize),
         Review,
+    }
+    let texts = catalogue().texts(catalogue().nearest(language));
+    if let Some(note) = texts.and_then(Texts::not_reviewed) {
+        screen.blank();
+        screen.own(note);
     }
     let mut questionnaire = Questionnaire::new(out, screen, language, &organization.manifest);
     let mut own = OwnQuestions::new(&organization.manifest.questions, language);

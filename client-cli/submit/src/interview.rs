@@ -109,7 +109,7 @@ impl<'a> Questionnaire<'a> {
     fn one(&mut self, ask: &mut Ask, prompt: &Prompt) -> Result<Next> {
         self.screen.heading(&prompt.label);
         if let Some(help) = &prompt.help {
-            self.screen.paragraph(help);
+            self.screen.own(help);
         }
         match prompt.input {
             Input::Notice => self.notice(ask),
@@ -176,7 +176,7 @@ impl<'a> Questionnaire<'a> {
                     self.note(prompt, answer);
                     return Ok(Next::On);
                 }
-                Err(message) => self.screen.paragraph(&message.to_string()),
+                Err(message) => self.screen.own(&message.to_string()),
             }
         }
     }

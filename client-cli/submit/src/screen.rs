@@ -54,6 +54,11 @@ impl Screen {
         anstream::eprintln!("{}", text::wrap(&text::visible_lines(paragraph), self.width, 2));
     }
 
+    /// A sentence of the catalogue, whose isolates keep dates readable from right to left.
+    pub(crate) fn own(self, sentence: &str) {
+        anstream::eprintln!("{}", text::wrap(&text::own_lines(sentence), self.width, 2));
+    }
+
     /// Text further in: an answer under its question.
     pub(crate) fn indented(self, paragraph: &str) {
         anstream::eprintln!("{}", text::wrap(&text::visible_lines(paragraph), self.width, 6));

@@ -28,6 +28,25 @@ pub fn visible_lines(text: &str) -> String {
     })
 }
 
+/// Several lines of our own catalogue, which sets dates and file names apart in right-to-left texts: isolates stay where
+/// every one is closed within its line. The rest is as [`visible_lines`] has it, since what somebody typed may stand in a
+/// sentence of ours. Never for a stranger's text alone.
+pub fn own_lines(text: &str) -> String {
+    let paired = text.lines().all(isolates_close);
+    reveal(text, VISIBLE_LINES_CHARS, |c| {
+        c == '\n' || c == '\t' || (paired && matches!(c, '\u{2066}'..='\u{2069}'))
+    })
+}
+
+fn isolates_close(line: &str) -> bool {
+    let open = line.chars().try_fold(0_usize, |open, c| match c {
+        '\u{2066}'..='\u{2068}' => Some(open + 1),
+        '\u{2069}' => open.checked_sub(1),
+        _ => Some(open),
+    });
+    open == Some(0)
+}
+
 /// Whether a character would not be seen, or would change how its neighbours are seen.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
@@ -154,6 +173,25 @@ mod tests {
             assert!(shown.starts_with("photo‹U+") && shown.ends_with("›gpj.exe"), "{shown}");
             assert!(!shown.contains(control));
         }
+    }
+
+    #[test]
+    fn our_own_isolates_stay_if_they_are_closed_and_nothing_else_does() {
+        let date = "التاريخ: \u{2066}2021-11~\u{2069}.";
+        assert_eq!(own_lines(date), date);
+        assert_eq!(visible_lines(date), "التاريخ: ‹U+2066›2021-11~‹U+2069›.");
+        for left_open in [
+            "\u{2066}2021",
+            "2021\u{2069}",
+            "\u{2069}2021\u{2066}",
+            "\u{2067}a\nb\u{2069}",
+        ] {
+            assert_eq!(own_lines(left_open), visible_lines(left_open));
+        }
+        assert_eq!(
+            own_lines("\u{2066}\u{202e}\u{1b}[2J\u{2069}"),
+            "\u{2066}‹U+202E›‹U+001B›[2J\u{2069}"
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ function drawFrame(): void {
   element("exit").textContent = t("exit.leave");
   element("exit-explain").textContent = t("exit.explain");
   const note = element("not-reviewed");
-  note.textContent = reviewed() ? "" : t("page.not_reviewed");
+  note.textContent = reviewed() ? "" : t("message.not_reviewed");
   note.hidden = reviewed();
   const id = "language";
   const select = h(

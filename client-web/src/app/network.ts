@@ -1,18 +1,13 @@
 import { type Bytes, concat, fromUtf8 } from "../crypto/bytes";
 import { MAX_LEN as MAX_BOARD } from "../crypto/board";
-import { verifyChain } from "../crypto/charter";
-import { dayOf } from "../crypto/day";
 import type { Link } from "../crypto/fingerprint";
-import { checkOpen, verifyManifest } from "../crypto/manifest";
 import { verifyReceipt } from "../crypto/receipt";
 import { Refused } from "../crypto/refused";
 import type { Sealed } from "../crypto/seal";
 import type { Day } from "../crypto/day";
+import { MAX_LEN, parseOrganization, today, verifyOrganization } from "./organization";
 import type { Organization } from "./session";
 
-export const today = (): Day => dayOf(Date.now());
-
-const MAX_NOTES = 1_000_000;
 const PAUSES_MS = [1_000, 4_000];
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -29,31 +24,14 @@ export class Problem extends Error {
   }
 }
 
-/** Fetches the charter chain and the manifest of today, side by side, and verifies them up to the fingerprint. */
+/** Fetches the charter chain and the manifest of today in one answer, and verifies them up to the fingerprint. */
 export async function findOrganization(link: Link): Promise<Organization> {
-  const [charter, manifest] = await Promise.allSettled([
-    get(`${link.origin}/v1/charter`, MAX_NOTES),
-    get(`${link.origin}/v1/manifest`, MAX_NOTES),
-  ]);
-  // The charter first: another organization is called by that name, whatever its manifest says.
-  if (charter.status === "rejected") throw charter.reason;
-  const chain = verifyChain(charter.value, link.fingerprint);
-  if (manifest.status === "rejected") {
-    const { reason } = manifest;
-    if (reason instanceof Problem && reason.status === 503) throw new Refused("no_manifest", reason.message);
-    throw reason;
+  try {
+    return verifyOrganization(parseOrganization(await get(`${link.origin}/v1/organization`, MAX_LEN)), link.fingerprint, link);
+  } catch (error) {
+    if (error instanceof Problem && error.type === "no-open-manifest") throw new Refused("no_manifest", error.message);
+    throw error;
   }
-  return verified(link, chain, manifest.value);
-}
-
-/** The organization from its files. */
-export const fromFiles = (charter: Bytes, manifest: Bytes, fingerprint: string): Organization =>
-  verified(undefined, verifyChain(charter, fingerprint), manifest);
-
-function verified(link: Link | undefined, chain: Organization["chain"], bytes: Bytes): Organization {
-  const manifest = verifyManifest(bytes, chain);
-  checkOpen(manifest, today());
-  return { link, chain, manifest };
 }
 
 /** The board of a shard; undefined if none hangs there. */

@@ -7,6 +7,7 @@ import { ACKNOWLEDGEMENT_TAG, CELL_KEY, SHARD, derive } from "./labels";
 import { Lines, hexadecimal, number } from "./lines";
 import type { Manifest } from "./manifest";
 import { UntrustedNote } from "./note";
+import { pause } from "./pause";
 import { Refused, malformed } from "./refused";
 
 const TYPE = "marram/board/v1";
@@ -101,7 +102,7 @@ export async function answers(board: Board, replyKey: Uint8Array): Promise<{ ans
     const part = open(board.cells.subarray(at, at + CELL_LEN), board.instance, replyKey);
     if (part !== undefined) byId.set(part.id, [...(byId.get(part.id) ?? []), part]);
     // Without a JIT a large board takes a while.
-    if (at % (CELL_LEN * 64) === 0) await new Promise((resolve) => setTimeout(resolve));
+    if (at % (CELL_LEN * 16) === 0) await pause();
   }
   const found: Answer[] = [];
   let incomplete = 0;

@@ -9,6 +9,7 @@ import { Stanza } from "typage/format.js";
 
 import { type Bytes, bigEndian, concat, fromHex, same, toUnpadded, utf8, wipe } from "./bytes";
 import { ENCAPSULATION, derive } from "./labels";
+import { x25519Base } from "./key";
 import { Refused, malformed } from "./refused";
 
 export const STANZA_TYPE = "mlkem768x25519";
@@ -39,7 +40,7 @@ export class Recipient {
     const bytes = decode(text);
     if (bytes.length !== LEN) throw malformed("a recipient of another length");
     for (let at = 0; at < MLKEM_LEN - 32; at += 3) {
-      const [a, b, c] = bytes.subarray(at, at + 3) as unknown as [number, number, number];
+      const [a, b, c] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!];
       if (a + 256 * (b % 16) >= 3329 || (b >> 4) + 16 * c >= 3329) {
         throw malformed("a recipient with a coefficient out of range");
       }
@@ -62,9 +63,8 @@ function decode(text: string): Bytes {
   try {
     const { prefix, words } = bech32.decode<string>(text as `${string}1${string}`, false);
     if (prefix === "age1pq") {
-      const bytes = Uint8Array.from(bech32.fromWords(words));
-      // One spelling: what is left over of the last character must be zero.
-      if (bech32.encode(prefix, bech32.toWords(bytes), false) === text) return bytes;
+      // One spelling: `fromWords` refuses what is left over of the last character unless it is zero.
+      return Uint8Array.from(bech32.fromWords(words));
     }
   } catch {
     // Below.
@@ -80,7 +80,7 @@ function encapsulate(recipient: Bytes, randomness: Bytes): { cipherText: Bytes; 
   const point = recipient.subarray(MLKEM_LEN);
   const ephemeral = randomness.subarray(32);
   const mlkem = ml_kem768.encapsulate(recipient.subarray(0, MLKEM_LEN), randomness.subarray(0, 32));
-  const ours = x25519.scalarMultBase(ephemeral);
+  const ours = x25519Base(ephemeral);
   const shared = x25519.scalarMult(ephemeral, point);
   const label = Uint8Array.of(0x5c, 0x2e, 0x2f, 0x2f, 0x5e, 0x5c);
   const sharedSecret = Uint8Array.from(sha3_256(concat(mlkem.sharedSecret, shared, ours, point, label)));
@@ -99,14 +99,13 @@ const labeledExtract = (salt: Uint8Array, label: string, bytes: Uint8Array) =>
 const labeledExpand = (secret: Uint8Array, label: string, info: Uint8Array, length: number) =>
   expand(sha256, secret, concat(bigEndian(length, 2), labeled(label, info)), length);
 
+/** The key schedule's context, the same for every recipient. */
+let context: Bytes | undefined;
+
 function wrap(fileKey: Uint8Array, recipient: Bytes): Stanza {
   const randomness = derive(ENCAPSULATION, fileKey, recipient, 64);
   const { cipherText, sharedSecret } = encapsulate(recipient, randomness);
-  const context = concat(
-    Uint8Array.of(0),
-    labeledExtract(EMPTY, "psk_id_hash", EMPTY),
-    labeledExtract(EMPTY, "info_hash", INFO),
-  );
+  context ??= concat(Uint8Array.of(0), labeledExtract(EMPTY, "psk_id_hash", EMPTY), labeledExtract(EMPTY, "info_hash", INFO));
   const secret = labeledExtract(sharedSecret, "secret", EMPTY);
   const key = labeledExpand(secret, "key", context, 32);
   const nonce = labeledExpand(secret, "base_nonce", context, 12);

@@ -43,8 +43,9 @@ export class UntrustedNote {
 
   /** The body's own lines, after type and instance, which must be these. */
   body(type: string, instance: string): string {
+    if (!this.text.startsWith(`${type}\n`)) throw malformed(`not a ${type}`);
     const start = `${type}\n${instance}\n`;
-    if (!this.text.startsWith(start)) throw malformed(`not a ${type} of this instance`);
+    if (!this.text.startsWith(start)) throw new Refused("signature", `a ${type} of another organization`);
     return this.text.slice(start.length);
   }
 

@@ -11,6 +11,7 @@ import type { Epoch } from "./day";
 import { digestOfBlob, pieces } from "./digest";
 import { grease, headerLength } from "./header";
 import type { Manifest } from "./manifest";
+import { pause } from "./pause";
 import { type Attachment, type Content, MAX_ATTACHMENTS, MAX_LEN, reportJson } from "./report";
 import { archiveLength, entryHeader, padding } from "./ustar";
 
@@ -82,15 +83,15 @@ export async function seal(
     hash.update(value);
     size += value.length;
     held += value.length;
-    gathered.push(Uint8Array.from(value));
+    gathered.push(value as Bytes);
     // A browser keeps large blobs outside the memory of the page.
     if (held >= 4 << 20) {
       parts.push(new Blob(gathered));
       gathered = [];
       held = 0;
-      progress(size, bucket);
-      await pause();
     }
+    progress(size, bucket);
+    await pause();
   }
   parts.push(new Blob(gathered));
   wipe(json, fileKey, payloadKey);
@@ -145,8 +146,6 @@ const streamOf = (source: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
       }
     },
   });
-
-const pause = () => new Promise((resolve) => setTimeout(resolve));
 
 /** Measures a file. */
 export const measure = async (blob: Blob): Promise<Attachment> => ({ blob, sha256: await digestOfBlob(blob) });

@@ -5,7 +5,8 @@ import { Refused } from "../crypto/refused";
 import { type Sealed, seal } from "../crypto/seal";
 import { type Child, button, h, notice } from "../app/dom";
 import { guard, show } from "../app/frame";
-import { Problem, findOrganization, send, today } from "../app/network";
+import { Problem, findOrganization, send } from "../app/network";
+import { today } from "../app/organization";
 import { type Organization, forgetEverything, session } from "../app/session";
 import { formatDate, plural, t } from "../texts/texts";
 import { content, gone, review } from "./review";
@@ -15,10 +16,13 @@ const GRACE_DAYS = 2;
 
 /** Seals, and then offers to send or to save. */
 export function sealing(organization: Organization, said?: () => string): void {
-  const bar = h("progress", { max: 1, "aria-label": "" });
+  const bar = h("progress", { max: 1 });
   show({
     title: () => t("send.sealing"),
-    body: () => [said !== undefined && h("p", {}, said()), bar],
+    body: () => {
+      bar.setAttribute("aria-label", t("send.sealing"));
+      return [said !== undefined && h("p", {}, said()), bar];
+    },
   });
   void attempt();
 

@@ -3,9 +3,10 @@ import { Refused, malformed } from "../crypto/refused";
 import { type Link, parseLink } from "../crypto/fingerprint";
 import { button, details, freshId, h, on } from "../app/dom";
 import { show } from "../app/frame";
-import { Problem, findOrganization, fromFiles, today } from "../app/network";
+import { Problem, findOrganization } from "../app/network";
+import { MAX_LEN, parseFiles, today, verifyOrganization } from "../app/organization";
 import { type Organization, use } from "../app/session";
-import { type Key, formatDate, t } from "../texts/texts";
+import { formatDate, t } from "../texts/texts";
 import { textField } from "./fields";
 import { isSaved, named } from "./surroundings";
 import { welcome } from "./welcome";
@@ -36,7 +37,9 @@ async function check(link: Link): Promise<void> {
 }
 
 function failed(error: unknown, again: () => void): void {
-  const reason = error instanceof Refused ? error.reason : error instanceof Problem ? "format" : "network";
+  // A server that is busy may answer in a while; one that knows no such address shows something else than a Marram server.
+  const unreadable = error instanceof Problem && error.status < 500;
+  const reason = error instanceof Refused ? error.reason : unreadable ? "format" : "network";
   show({
     title: () => t("failed.title"),
     body: () => [
@@ -81,13 +84,8 @@ function askForLink(complaint?: "link.not_a_link" | "link.other_server"): void {
 }
 
 function files(): HTMLElement {
-  const file = (label: Key, accept: string) => {
-    const id = freshId("file");
-    const input = h("input", { id, type: "file", accept });
-    return { input, row: h("div", { class: "field" }, h("label", { for: id, class: "label" }, t(label)), input) };
-  };
-  const charter = file("link.files.charter", ".json");
-  const manifest = file("link.files.manifest", "");
+  const id = freshId("file");
+  const input = h("input", { id, type: "file", multiple: true });
   const print = textField({ label: t("link.files.fingerprint"), isHeading: false, required: true }, "", undefined, {
     dir: "ltr",
     autocapitalize: "none",
@@ -95,16 +93,15 @@ function files(): HTMLElement {
   const go = async () => {
     const value = String(print.value());
     const fingerprint = /^[0-9a-f]{64}$/.test(value) ? value : parseLink(value)?.fingerprint;
-    const [chain, note] = [charter.input.files?.[0], manifest.input.files?.[0]];
     if (fingerprint === undefined) {
       print.complain(t("link.not_a_link"));
       return;
     }
     try {
-      if (chain === undefined || note === undefined) throw malformed("two files are needed");
-      if (chain.size > 1_000_000 || note.size > 1_000_000) throw malformed("the file is too large");
-      const [chainBytes, noteBytes] = await Promise.all([chain.arrayBuffer(), note.arrayBuffer()]);
-      const organization = fromFiles(new Uint8Array(chainBytes), new Uint8Array(noteBytes), fingerprint);
+      const chosen = [...(input.files ?? [])];
+      if (chosen.some(({ size }) => size > MAX_LEN)) throw malformed("the file is too large");
+      const bytes = await Promise.all(chosen.map(async (file) => new Uint8Array(await file.arrayBuffer())));
+      const organization = verifyOrganization(parseFiles(bytes), fingerprint, undefined);
       use(organization);
       welcome(organization);
     } catch (error) {
@@ -115,8 +112,7 @@ function files(): HTMLElement {
     "div",
     {},
     h("p", {}, t("link.files.text")),
-    charter.row,
-    manifest.row,
+    h("div", { class: "field" }, h("label", { for: id, class: "label" }, t("link.files.choose")), input),
     print.node,
     h("div", { class: "actions" }, button(t("link.files.open"), "secondary", () => void go())),
   );

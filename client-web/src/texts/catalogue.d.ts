@@ -4,9 +4,11 @@ declare module "virtual:texts" {
     readonly language: string;
     readonly direction: "ltr" | "rtl";
     readonly reviewed: boolean;
-    /** Empty is what this language lacks: another's plural forms. */
-    readonly texts: readonly string[];
+    /** Pairs of signs that stand for each other in `texts`. */
+    readonly letters: string;
+    /** A line for each key. Empty is what this language lacks: another's plural forms. */
+    readonly texts: string;
   }
-  const packed: { readonly keys: readonly string[]; readonly languages: readonly Packed[] };
+  const packed: { readonly keys: string; readonly languages: readonly Packed[] };
   export default packed;
 }

@@ -11,8 +11,16 @@ export type PluralKey = Base<OwnKey>;
 /** A key of which the compiler knows that English has it. */
 export type Key = OwnKey | AskedKey;
 
-const index = new Map(packed.keys.map((key, place) => [key, place]));
-const source = packed.languages[0]!;
+const index = new Map(packed.keys.split("\n").map((key, place) => [key, place]));
+
+/** A language as the build packed it, with its texts in their order. */
+function unpacked({ letters, texts, ...language }: (typeof packed.languages)[number]) {
+  const pairs = Array.from(letters);
+  const other = new Map(pairs.map((sign, n) => [sign, pairs[n ^ 1]!]));
+  return { ...language, texts: Array.from(texts, (sign) => other.get(sign) ?? sign).join("").split("\n") };
+}
+
+const source = unpacked(packed.languages[0]!);
 let current = source;
 
 export interface Language {
@@ -49,7 +57,8 @@ export const direction = (): "ltr" | "rtl" => current.direction;
 export const reviewed = (): boolean => current.reviewed;
 
 export function speak(tag: string): void {
-  current = packed.languages.find(({ language }) => language === tag) ?? source;
+  const found = packed.languages.find(({ language }) => language === tag);
+  current = found === undefined ? source : unpacked(found);
 }
 
 /** The first of the wanted languages that the page speaks; English if none. */

@@ -22,10 +22,13 @@ export async function open(browser, url, { width = 390, height = 844, languages 
     Object.defineProperty(navigator, "languages", { get: () => languages });
   }, languages);
   if (more.userAgent) await page.setUserAgent(more.userAgent);
-  await page.emulateMediaFeatures([
-    { name: "prefers-color-scheme", value: more.dark ? "dark" : "light" },
-    ...(more.still ? [{ name: "prefers-reduced-motion", value: "reduce" }] : []),
-  ]);
+  // Firefox has its own scheme, and no way to be told another.
+  if (!(await browser.version()).startsWith("firefox")) {
+    await page.emulateMediaFeatures([
+      { name: "prefers-color-scheme", value: more.dark ? "dark" : "light" },
+      ...(more.still ? [{ name: "prefers-reduced-motion", value: "reduce" }] : []),
+    ]);
+  }
   await page.goto(url);
   return Object.assign(page, { problems });
 }
@@ -62,7 +65,9 @@ export async function type(page, text, selector = "main textarea, main input[typ
     field.value = "";
     field.focus();
   });
-  await page.keyboard.sendCharacter(text);
+  // Firefox takes one at a time.
+  if ((await page.browser().version()).startsWith("firefox")) await page.keyboard.type(text);
+  else await page.keyboard.sendCharacter(text);
 }
 
 /** Goes on from screen to screen: `steps` says by heading what to do; everything else is skipped. Ends at `end`. */

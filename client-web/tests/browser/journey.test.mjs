@@ -16,6 +16,8 @@ import { textsOf } from "./tour.mjs";
 /** Somebody who reads and writes Chinese. */
 const texts = textsOf("zh-Hans");
 const view = { languages: ["zh-CN"], still: true };
+/** Long enough for two cells of the board. */
+const ANSWER = `我们读了您的报告，也相信您。\n请不要用这部手机打电话。\n${"星期四有人会在您说的地方。".repeat(120)}完。`;
 const NARRATIVE = "三月十日早上六点，国保把我弟弟带走了。\n他们说：“叫你姐姐闭嘴。”";
 
 let real, proxy, browser, folder;
@@ -120,8 +122,8 @@ describe("a report in Chinese with two pictures", () => {
   it("goes from the served page to the caseworker, and what follows stands under the same words", async () => {
     const page = await open(browser, `${proxy.origin}/#${real.fingerprint}`, view);
     await at(page, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
-    // The page, and two requests, before one can write.
-    expect(proxy.asked).toEqual(["GET /", "GET /v1/charter", "GET /v1/manifest"]);
+    // Two requests before one can write.
+    expect(proxy.asked).toEqual(["GET /", "GET /v1/organization"]);
     await tell(page);
     const words = await keepWords(page);
     await send(page);
@@ -133,6 +135,8 @@ describe("a report in Chinese with two pictures", () => {
     expect(list).toHaveLength(1);
     expectOpened(list, list[0].id);
 
+    real.answer(list[0].id, ANSWER);
+
     // Later: the same words, on a page that has been opened anew.
     const later = await open(browser, `${proxy.origin}/#${real.fingerprint}`, view);
     await at(later, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));
@@ -140,7 +144,9 @@ describe("a report in Chinese with two pictures", () => {
     await at(later, texts["read.title"]);
     await type(later, words.join(" "));
     await press(later, texts["read.go"]);
-    await later.waitForFunction((text) => [...document.querySelectorAll("main button")].some((button) => button.textContent === text), {}, texts["read.add"]);
+    await later.waitForSelector("main .answer");
+    expect(await later.$eval("main .lead", (lead) => lead.textContent)).toBe(texts["read.acknowledged.other"].replace("{n}", "1"));
+    expect(await later.$$eval("main .answer p", (answers) => answers.map((answer) => answer.textContent))).toEqual([ANSWER]);
     await press(later, texts["read.add"]);
     await at(later, texts["read.add"]);
     await press(later, texts["word.continue"]);
@@ -210,9 +216,9 @@ describe("a report in Chinese with two pictures", () => {
     await page.setOfflineMode(true);
     await at(page, texts["link.title"]);
     await press(page, texts["link.files"]);
-    const [charter, manifest] = await page.$$("main input[type=file]");
-    await charter.uploadFile(join(real.folder, "stick/charter.json"));
-    await manifest.uploadFile(real.manifests[0]);
+    // What the keyholders carry, or what the server's address gives: both are taken.
+    const files = await page.$("main input[type=file]");
+    await files.uploadFile(real.manifests[0], join(real.folder, "stick/charter.json"));
     await type(page, real.fingerprint, "main details input[type=text]");
     await press(page, texts["link.files.open"]);
     await at(page, texts["welcome.title"].replace("{name}", "Dune Grass Aid"));

@@ -8,7 +8,7 @@ const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
 const hkdf = (salt, key, info, length) => Buffer.from(hkdfSync("sha256", key, salt, info, length));
 
-function keyPair() {
+export function keyPair() {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const bytes = publicKey.export({ format: "der", type: "spki" }).subarray(12);
   return { privateKey, bytes, text: base64(bytes) };
@@ -26,8 +26,8 @@ export const epochOf = (day) => Math.floor((day - 4) / 7);
 export const dayOf = (date) => Math.floor(date / 86_400_000);
 const iso = (day) => new Date(day * 86_400_000).toISOString().slice(0, 10);
 
-/** Founds one. `today` is a day number; `recipients` replaces those of the slots. */
-export async function found({ today = dayOf(Date.now()), name = "Harbour House", questions = [], contacts = ["* In danger now: 112 (Europe), 911 (North America)."], board = "1 2048 64 7", recipients, limit = 2 ** 28 } = {}) {
+/** Founds one. `today` is a day number; `recipients` replaces those of the slots; `signatures` of three keyholders sign the manifest. */
+export async function found({ today = dayOf(Date.now()), name = "Harbour House", questions = [], contacts = ["* In danger now: 112 (Europe), 911 (North America)."], board = "1 2048 64 7", recipients, limit = 2 ** 28, signatures = 2 } = {}) {
   const instance = randomBytes(16).toString("hex");
   const roots = [keyPair(), keyPair(), keyPair()].sort((a, b) => Buffer.compare(a.bytes, b.bytes));
   const charterText = `marram/charter/v1\n${instance}\nversion 1\nprevious -\nname ${name}\ncontact https://harbour.example/contact\nthreshold 2\n${roots.map(({ text }) => `root ${text}\n`).join("")}`;
@@ -57,13 +57,17 @@ export async function found({ today = dayOf(Date.now()), name = "Harbour House",
   ].join("\n");
   const [, tags, cells] = board.split(" ").map(Number);
 
+  const charters = [signed(charterText, roots.slice(0, 2))];
+  const manifest = signed(manifestText, roots.slice(0, signatures));
   return {
     instance,
     epoch,
     fingerprint,
     identities,
-    charter: JSON.stringify([signed(charterText, roots.slice(0, 2))]),
-    manifest: signed(manifestText, roots.slice(1)),
+    charters,
+    manifest,
+    /** What `/v1/organization` answers. */
+    file: JSON.stringify({ charters, manifest }),
     hash: sha256(manifestText).toString("hex"),
 
     /** The receipt for a sealed report. */
@@ -77,8 +81,8 @@ export async function found({ today = dayOf(Date.now()), name = "Harbour House",
       return signed(`marram/receipt/v1\n${instance}\nleaf ${base64(leaf)}\n`, [log]);
     },
 
-    /** A board, for `[reply key, reports read]` and `[reply key, answer]`. */
-    board({ acknowledged = [], answers = [], day = today } = {}) {
+    /** A board, for `[reply key, reports read]` and `[reply key, answer]`; `signer` makes it instead of a caseworker. */
+    board({ acknowledged = [], answers = [], day = today, shard = "000", signer = signers[5], week = epoch } = {}) {
       const image = randomBytes(tags * 16 + cells * 4096);
       const salt = randomBytes(16);
       acknowledged.forEach(([key, count], place) => {
@@ -106,11 +110,15 @@ export async function found({ today = dayOf(Date.now()), name = "Harbour House",
           Buffer.concat([cellSalt, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).copy(image, at);
         }
       }
-      const header = `marram/board/v1\n${instance}\nepoch ${epoch}\nday ${iso(day)}\nshard 000\nsalt ${salt.toString("hex")}\nimage ${sha256(image).toString("hex")}\n`;
-      return Buffer.concat([Buffer.from(signed(header, [signers[5], keyPair()])), image]);
+      const header = `marram/board/v1\n${instance}\nepoch ${week}\nday ${iso(day)}\nshard ${shard}\nsalt ${salt.toString("hex")}\nimage ${sha256(image).toString("hex")}\n`;
+      return Buffer.concat([Buffer.from(signed(header, [signer, keyPair()])), image]);
     },
   };
 }
 
 /** The reply key of twelve English words, as their entropy. */
 export const replyKeyOf = (entropy) => hkdf("marram/v1/codename/reply-key", entropy, "", 32);
+
+/** Which of so many shards a reply key's answers hang in. */
+export const shardOf = (key, shards) =>
+  Math.floor((hkdf("marram/v1/board/shard", key, "", 2).readUInt16BE() * shards) / 65_536).toString(16).padStart(3, "0");

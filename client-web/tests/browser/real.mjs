@@ -74,6 +74,13 @@ export async function foundReal(settings = (toml) => toml) {
       casework("--quiet", "import", bundle);
       return JSON.parse(casework("--json", "list"));
     },
+    /** Answers a report; the caseworker's board with the answer is carried to the server. */
+    answer(id, text) {
+      writeFileSync(join(folder, "stick/answer.txt"), text);
+      casework("--quiet", "reply", String(id), "--text", "stick/answer.txt");
+      casework("--quiet", "board", "--out", "stick/outbox");
+      courier("publish", "--link", link, "stick/outbox");
+    },
     stop() {
       server.kill();
       rmSync(folder, { recursive: true });

@@ -57,8 +57,7 @@ export function handlersOf(organization, more = {}) {
   return {
     sent,
     handlers: {
-      "/v1/charter": () => ({ body: organization.charter, type: "application/json" }),
-      "/v1/manifest": () => ({ body: organization.manifest }),
+      "/v1/organization": () => ({ body: organization.file, type: "application/json" }),
       "/v1/reports": (body) => {
         sent.push(body);
         return { status: 201, body: organization.receipt(body) };

@@ -21,8 +21,8 @@ export function textsOf(language, root = ROOT) {
   return { ...read("incident/data/texts"), ...read("client-web/src/texts") };
 }
 
-const WORDS = "abandon amount liar amount expire adjust cage candy arch gather drum buyer";
-const ENTROPY = Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
+export const WORDS = "abandon amount liar amount expire adjust cage candy arch gather drum buyer";
+export const ENTROPY = Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
 
 /** Shows every screen in turn, and calls `visit(name, page)` on each. */
 export async function tour(browser, visit, { language = "en", root = ROOT, ...view } = {}) {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `GET /` | all | `page` |
 //! | `POST /drop` | all | `drop` |
-//! | `GET /v1/charter`, `GET /v1/manifest` | all | `notes` |
+//! | `GET /v1/organization`, `GET /v1/charter`, `GET /v1/manifest` | all | `notes` |
 //! | `PUT /v1/charter`, `PUT /v1/manifest` | signed content | `notes` |
 //! | `POST /v1/reports?epoch=N` | all | `reports` |
 //! | `POST /v1/orders` | signed content | `orders` |
@@ -165,6 +165,7 @@ impl fmt::Debug for App {
 /// The routes for submitters, keyholders and couriers.
 pub fn routes(app: Arc<App>) -> Router {
     let public = Router::new()
+        .route("/v1/organization", get(notes::get_organization).options(preflight))
         .route(
             "/v1/charter",
             get(notes::get_charter).put(notes::put_charter).options(preflight),

@@ -1,4 +1,5 @@
-//! `/v1/charter` and `/v1/manifest`: read by everyone, written by whoever has the keyholders' signatures.
+//! `/v1/charter` and `/v1/manifest`: read by everyone, written by whoever has the keyholders' signatures; and both at
+//! once as `/v1/organization`, for the page.
 //!
 //! Authority is in the content, never in the sender: a charter must extend the chain, a manifest must be signed by the
 //! newest charter's keyholders.
@@ -45,6 +46,24 @@ pub(super) async fn get_manifest(State(app): State<Arc<App>>) -> Result<Response
         manifest.to_bytes(),
     )
         .into_response())
+}
+
+/// Charter chain and manifest in one answer, so that a page can be written in after two requests: a slow link, and Tor
+/// above all, pays for each one.
+pub(super) async fn get_organization(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let published = app.published();
+    let manifest = published.open_today(app.clock.today()).ok_or(Problem::NoOpenManifest)?;
+    let notes = published
+        .chain
+        .charters()
+        .iter()
+        .map(|charter| charter.note().to_bytes());
+    let text = |note: Vec<u8>| String::from_utf8_lossy(&note).into_owned();
+    let organization = serde_json::json!({
+        "charters": notes.map(text).collect::<Vec<_>>(),
+        "manifest": text(manifest.to_bytes()),
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], organization.to_string()).into_response())
 }
 
 /// Takes a longer charter chain. 201 if it is new, 200 if it is ours.

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::help::{SECRET, World};
 use marram_crypto::codename::{Codename, WordList};
+use marram_incident::catalogue;
 use marram_online::{clock::today, testing::Reply};
 use marram_tests::organization::rng;
 use rexpect::session::{PtySession, spawn_command};
@@ -31,6 +32,14 @@ impl Person {
         let shown = self.pty.exp_string("\n> ").unwrap();
         self.seen.push_str(&shown);
         shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same where letters are not Latin: rexpect takes each byte for a letter.
+    fn reads_letters(&mut self) -> String {
+        let shown = self.pty.exp_string("\n> ").unwrap();
+        let bytes: Vec<u8> = shown.chars().filter_map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        let letters = String::from_utf8(bytes).unwrap();
+        letters.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     fn types(&mut self, line: &str) {
@@ -81,12 +90,51 @@ impl Person {
         codename
     }
 
+    fn leaves_by_interrupt(mut self) -> String {
+        self.pty.send_control('c').unwrap();
+        self.leaves()
+    }
+
     fn leaves(mut self) -> String {
         let last = self.pty.exp_eof().unwrap();
         self.seen
             .push_str(&last.split_whitespace().collect::<Vec<_>>().join(" "));
         self.seen
     }
+}
+
+#[test]
+fn a_translation_that_nobody_has_reviewed_says_so_and_its_dates_can_be_read() {
+    let texts = catalogue().texts("ar").unwrap();
+    let text = |key: &str| texts.get(key).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    let world = World::new();
+    let mut person = Person::sits_down(&world, &["--language", "ar"]);
+    person.goes_on_until("The organization's link");
+    person.types(&world.link());
+    person.reads();
+    person.types("yes");
+    let first = person.reads_letters();
+    assert!(first.contains(&text("message.not_reviewed")), "{first}");
+    person.types("");
+    let date = loop {
+        let shown = person.reads_letters();
+        if shown.contains(&text("question.act.date")) {
+            break shown;
+        } else if shown.contains(&text("question.narrative")) {
+            person.types(SECRET);
+            person.types("");
+        } else if shown.contains(&text("question.reporter.role")) || shown.contains(&text("question.act.method")) {
+            person.types("2");
+        } else if shown.contains(&text("question.act.first")) {
+            person.types("yes");
+        } else {
+            person.types("");
+        }
+    };
+    // In isolates of our own a date is not turned around; what somebody else wrote has none.
+    assert!(date.contains(&text("question.act.date.help")), "{date}");
+    assert!(date.contains("\u{2066}2021-11~\u{2069}"), "{date}");
+    assert!(!person.leaves_by_interrupt().contains("U+2066"));
 }
 
 #[test]

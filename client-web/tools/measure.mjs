@@ -1,0 +1,83 @@
+// What the page costs on this machine: `node tools/measure.mjs [ROUNDS]`, after `npm run build`; leave the machine alone
+// meanwhile. Medians, in milliseconds, in Chromium with its JIT and without.
+import { launch, at, choose, open, press, type, walk } from "../tests/browser/browser.mjs";
+import { found } from "../tests/browser/organization.mjs";
+import { handlersOf, serve } from "../tests/browser/served.mjs";
+import { textsOf } from "../tests/browser/tour.mjs";
+
+const rounds = Number(process.argv[2] ?? 15);
+const t = textsOf("en");
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const spread = (values) => `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`;
+
+/** Notes when each heading appeared, after the frame in which it did, counted from the navigation's start. */
+const watch = () => {
+  window.seen = {};
+  new MutationObserver(() => {
+    const title = document.querySelector("main h1")?.textContent;
+    if (title === undefined || title in window.seen) return;
+    window.seen[title] = performance.now();
+  }).observe(document, { childList: true, subtree: true });
+};
+
+const organization = await found();
+const title = t["welcome.title"].replace("{name}", "Harbour House");
+const server = await serve(handlersOf(organization).handlers);
+const link = `${server.origin}/#${organization.fingerprint}`;
+
+for (const [name, args] of [["with its JIT", []], ["without a JIT", ["--js-flags=--jitless"]]]) {
+  const browser = await launch(args);
+  const ready = [];
+  const parts = { "script starts": [], "answer is there": [], "sealed": [] };
+  for (let round = 0; round < rounds + 1; round++) {
+    const page = await open(browser, "about:blank");
+    await page.evaluateOnNewDocument(watch);
+    await page.goto(link);
+    await at(page, title);
+    const times = await page.evaluate((title) => {
+      const [asked] = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/v1/"));
+      return { ready: window.seen[title], start: asked.startTime, answer: asked.responseEnd };
+    }, title);
+    // The first round warms the disk, not the page.
+    if (round > 0) {
+      ready.push(times.ready);
+      parts["script starts"].push(times.start);
+      parts["answer is there"].push(times.answer);
+    }
+    if (round > 0 && round <= 5) parts.sealed.push(await seal(page));
+    await page.browserContext().close();
+  }
+  console.log(`Chromium ${name}: form ready ${spread(ready)}; of that ${Object.entries(parts).map(([name, values]) => `${name} ${spread(values)}`).join("; ")}`);
+  await browser.close();
+}
+await server.close();
+
+/** Writes the shortest report, and gives the time between “Seal” and the sealed report. */
+async function seal(page) {
+  await press(page, t["welcome.write"]);
+  await walk(page, t, t["review.title"], {
+    [t["question.reporter.role"]]: async () => {
+      await choose(page, t["code.reporter_role.target"]);
+      await press(page, t["word.continue"]);
+    },
+    [t["question.narrative"]]: async () => {
+      await type(page, "They came at night.");
+      await press(page, t["word.continue"]);
+    },
+    [t["section.consent"]]: async () => {
+      await choose(page, t["word.yes"]);
+      await press(page, t["word.continue"]);
+    },
+  });
+  await press(page, t["review.go"]);
+  await at(page, t["codename.title"]);
+  const words = await page.$$eval(".words b", (words) => words.map((word) => word.textContent));
+  await press(page, t["codename.kept"]);
+  await at(page, t["codename.check.title"]);
+  const n = Number(/\d+/.exec(await page.$eval("main .label", (label) => label.textContent))[0]);
+  await type(page, words[n - 1]);
+  await press(page, t["word.continue"]);
+  await at(page, t["send.ready"]);
+  const { seen } = await page.evaluate(() => ({ seen: window.seen }));
+  return seen[t["send.ready"]] - seen[t["send.sealing"]];
+}
