@@ -550,3 +550,28 @@ fn what_is_past_its_retention_is_destroyed_on_the_day_and_not_before() {
     assert!(gone(&office, &second));
     assert_eq!(trace(&office.data(), &second), None);
 }
+
+#[test]
+fn long_orders_come_in_short_pages_and_none_is_left_out() {
+    let office = Office::with(100);
+    let all: Vec<_> = office.reports.iter().map(Vec::as_slice).collect();
+    let count = 45;
+    for _ in 0..count {
+        let draft = office.draft(delete(&all));
+        office.server.order(&by(&[0], &draft)).expect(201);
+    }
+    let (mut orders, mut pages) = (Vec::new(), 0);
+    loop {
+        let path = format!("/v1/log/orders?from={}", orders.len());
+        let answer = office.server.courier(&path, "");
+        let page: Vec<String> = serde_json::from_slice(&answer.expect(200).body).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        let len: usize = page.iter().map(String::len).sum();
+        assert!(len - page.last().unwrap().len() < marram_server::http::MAX_ORDERS_LEN);
+        orders.extend(page);
+        pages += 1;
+    }
+    assert_eq!((orders.len(), pages), (count, 2));
+}

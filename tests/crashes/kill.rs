@@ -68,7 +68,7 @@ fn killed_while_32_submit_the_server_loses_nothing_it_acknowledged_and_all_of_it
 }
 
 /// Ends it without waiting, so that the submitters notice before anything else happens.
-fn kill(server: &Server) {
+pub(crate) fn kill(server: &Server) {
     let process = server.process_id().to_string();
     marram_tests::programs::succeeds(std::process::Command::new("kill").args(["-9", &process]));
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::similar_names, reason = "what was promised is one of the promises")]
 #![allow(clippy::cast_possible_truncation, reason = "the crash rigs run on 64 bits")]
 
+mod deletions;
 mod full;
 mod harsh;
 mod journal;

@@ -14,7 +14,9 @@ use std::{
 use marram_crypto::{
     codename::Codename,
     digest::{Digest, Hasher},
+    key::SigningKey,
     leaf::Leaf,
+    manifest::BoardShape,
     open::open,
     payload::Discard,
     receipt::UntrustedReceipt,
@@ -38,6 +40,9 @@ const COMES_BACK: Duration = Duration::from_millis(20);
 /// The organization.
 pub(crate) struct Rig {
     pub(crate) organization: Organization,
+    /// Two caseworkers' keys, to sign orders with.
+    pub(crate) signers: [SigningKey; 2],
+    pub(crate) board: BoardShape,
     target: Target,
 }
 
@@ -68,9 +73,16 @@ impl Rig {
         let mut organization = Organization::found();
         let server = Server::init(folder, &organization);
         organization.log_is(server.log);
-        let manifest = organization.signed(&organization.draft(this_epoch(), 4 << 20));
+        let signers = [(); 2].map(|()| SigningKey::random(&mut rng()));
+        let mut draft = organization.draft(this_epoch(), 4 << 20);
+        for (slot, signer) in draft.slots.iter_mut().zip(&signers) {
+            slot.signer = signer.public();
+        }
+        let manifest = organization.signed(&draft);
         server.put("/v1/manifest", &manifest.to_bytes());
         let rig = Self {
+            signers,
+            board: draft.board,
             target: Target::from(&manifest),
             organization,
         };
@@ -282,7 +294,7 @@ impl Posting<'_> {
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {

@@ -46,10 +46,12 @@ fn check(office: &Office, codename: &Codename) -> Command {
 fn an_answer_finds_its_way_back_and_only_to_its_codename() {
     let office = Office::new();
     let codename = Codename::random(&mut rng());
+    // In two bundles: within one, reports are in no order that tells which is #1.
     office.server().add(office.sealed(&codename, false), this_epoch());
-    office.reported();
     office.pull("swift", "1.tar");
-    office.import("heron", &["1.tar"]);
+    office.reported();
+    office.pull("swift", "2.tar");
+    office.import("heron", &["1.tar", "2.tar"]);
     std::fs::write(
         office.path("answer"),
         "We have read it. Do not call home from this number.",
@@ -85,10 +87,9 @@ fn an_old_board_says_that_it_is_stale() {
     office.server().boards.insert("000".to_owned(), old);
     let output = check(&office, &codename).output().unwrap();
     let said = words(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
-    assert!(
-        said.contains("out of date") || said.contains("stale") || said.contains("old"),
-        "{said}"
-    );
+    let day = today().minus(9);
+    let sentence = format!("The board is of {day}, and out of date: what is not on it says nothing.");
+    assert!(said.contains(&sentence), "{said}");
 }
 
 #[test]

@@ -12,7 +12,6 @@ use marram_crypto::{
     codename::Codename,
     day::Day,
     digest::Digest,
-    enrolment::UntrustedEnrolment,
     key::SigningKey,
     leaf::Leaf,
     manifest::{Draft, Manifest, Slot},
@@ -22,6 +21,7 @@ use marram_crypto::{
 };
 use marram_online::testing::{Responder, Site};
 use marram_tests::{
+    office,
     organization::{Organization, rng},
     programs,
     server::this_epoch,
@@ -60,36 +60,12 @@ impl Founded {
         let mut organization = Organization::found();
         let log = SigningKey::random(&mut rng());
         organization.log_is(log.public());
-        let charter = folder.path().join("charter.json");
-        fs::write(&charter, organization.chain.to_json()).unwrap();
-        let fingerprint = organization.chain.newest().fingerprint().to_string();
         let slots = CASEWORKERS.map(|name| {
-            let (home, enrolment) = (
-                folder.path().join(name),
-                folder.path().join(format!("{name}.enrolment")),
-            );
-            let mut enrol = programs::offline("marram-casework", &home);
-            enrol
-                .arg("--home")
-                .arg(&home)
-                .args(["enrol", "--epochs", "4", "--fingerprint", &fingerprint]);
-            enrol.arg("--from").arg(this_epoch().previous().unwrap().to_string());
-            programs::succeeds(enrol.arg("--charter").arg(&charter).arg("--out").arg(&enrolment));
-            let enrolment = UntrustedEnrolment::parse(&fs::read(enrolment).unwrap()).unwrap();
-            let enrolment = enrolment.verify(organization.chain.instance()).unwrap();
-            let of = |epoch| {
-                let (_, pair) = enrolment.pairs.iter().find(|(found, _)| **found == epoch).unwrap();
-                Slot::from(pair.clone())
-            };
-            [of(this_epoch()), of(this_epoch().plus(1))]
+            let before = this_epoch().previous().unwrap();
+            let slots = office::enrol(&organization, &folder.path().join(name), before, 4);
+            [slots[1].clone(), slots[2].clone()]
         });
-        let couriers = COURIERS.map(|name| {
-            let home = folder.path().join(name);
-            let mut key = programs::program("marram-courier", &home);
-            let said = programs::succeeds(key.arg("--home").arg(&home).args(["--json", "key"]));
-            let said: Value = serde_json::from_str(&said).unwrap();
-            said["courier"].as_str().unwrap().parse().unwrap()
-        });
+        let couriers = COURIERS.map(|name| office::courier_key(&folder.path().join(name)));
         Self {
             organization,
             folder,

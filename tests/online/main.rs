@@ -1,6 +1,9 @@
 //! The real server, courier and submitter's program with each other: receipts, checkpoints, canaries, orders, boards.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod crowd;
+mod wire;
+
 use std::{fs, path::Path, process::Command};
 
 use marram_crypto::{
@@ -9,7 +12,7 @@ use marram_crypto::{
     day::Day,
     digest::Digest,
     key::SigningKey,
-    manifest::Draft,
+    manifest::{BoardShape, Draft},
     order::{self, OrderFile, OrderId, What},
     tree::Head,
 };
@@ -32,6 +35,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(BoardShape {
+            shards: 1,
+            ..BoardShape::default()
+        })
+    }
+
+    /// Whose boards have this shape.
+    fn with(shape: BoardShape) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let courier = succeeds(courier(folder.path()).arg("key"));
         let mut organization = Organization::found();
@@ -42,6 +53,7 @@ impl World {
         let drafts = [0, 1].map(|n| {
             let mut draft = organization.draft(this_epoch().plus(n), 1 << 20);
             draft.couriers = vec![courier.trim().parse().unwrap()];
+            draft.board = shape;
             if n == 0 {
                 draft.slots[0].signer = signers[0].public();
                 draft.slots[1].signer = signers[1].public();
@@ -71,7 +83,11 @@ impl World {
     }
 
     fn link(&self) -> String {
-        format!("{}/#{}", self.server.base, self.organization.chain.pinned())
+        self.link_at(&self.server.base)
+    }
+
+    fn link_at(&self, base: &str) -> String {
+        format!("{base}/#{}", self.organization.chain.pinned())
     }
 
     fn courier(&self, args: &[&str]) -> Value {
@@ -86,12 +102,17 @@ impl World {
 
     /// Polls with the words in the file `words`.
     fn check(&self) -> Value {
+        self.check_at(&self.server.base)
+    }
+
+    /// Polls at this address with the words in the file `words`.
+    fn check_at(&self, base: &str) -> Value {
         let mut shell = program("sh", self.folder.path());
         shell
             .current_dir(&self.folder)
             .args(["-c", "exec \"$@\" --codename-fd 3 3<words", "sh"])
             .arg(marram_tests::programs::path("marram-submit"))
-            .args(["--json", "check", &self.link()]);
+            .args(["--json", "check", &self.link_at(base)]);
         serde_json::from_str(&succeeds(&mut shell)).unwrap()
     }
 

@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+pub mod office;
 pub mod organization;
 pub mod peers;
 pub mod programs;

@@ -141,7 +141,7 @@ pub fn renew(
     today: Day,
     out: &Output,
 ) -> anyhow::Result<()> {
-    refuse_to_overwrite(&args.out)?;
+    check_place(&args.out)?;
     let mut unlocked = Unlocked::open(home, passphrase)?;
     let chain = unlocked.casebook.charter()?;
     let last = unlocked.casebook.enrolments(chain.instance())?.pop();
@@ -174,17 +174,24 @@ fn refuse_existing(identity: &Path, out: &Path) -> anyhow::Result<()> {
             "for the next epochs: marram-casework renew --out NAME.enrolment   (for another person: another --home FOLDER)",
         ));
     }
-    refuse_to_overwrite(out)
+    check_place(out)
 }
 
-fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
+/// Before any key is made: the note must have a place, or keys would lie here that nobody was told of.
+fn check_place(out: &Path) -> anyhow::Result<()> {
     if out.exists() {
         return Err(fail(
             format!("{} is already there", out.display()),
             "choose another name with --out FILE",
         ));
     }
-    Ok(())
+    match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(fail(
+            format!("there is no folder {} for the enrolment", folder.display()),
+            "check --out, and that the stick is plugged in; no keys were made",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the charter chain and verifies it from the fingerprint that the person has compared.

@@ -115,7 +115,8 @@ pub(crate) fn list(
     loop {
         interrupt::check()?;
         let notes = page(index as u64)?;
-        let is_last = notes.len() < ORDERS_PER_PAGE;
+        // Long orders come in short pages: only an empty one is behind the last.
+        let is_last = notes.is_empty();
         for note in notes.into_iter().take(ORDERS_PER_PAGE) {
             listed.take(known, position, index, &note);
             index += 1;

@@ -15,4 +15,5 @@ mod standing;
 mod total;
 mod vacant;
 mod vectors;
+mod watcher;
 mod world;

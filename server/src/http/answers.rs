@@ -15,7 +15,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use marram_crypto::key::PublicKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Answers under way to one courier, at most. Each holds up to half a megabyte until it is read (of orders, seven), and a courier who turned
+/// Answers under way to one courier, at most. Each holds up to half a megabyte until it is read, and a courier who turned
 /// need not read; an honest one asks for one thing at a time.
 const EACH: usize = 8;
 

@@ -31,6 +31,13 @@ pub const MAX_LEAVES: usize = 10_000;
 /// Orders in one answer, at most.
 pub const MAX_ORDERS: usize = 100;
 
+/// Bytes of orders in one answer, but for the last of them: an order may have 70 KB, and a courier who turned may leave
+/// several answers unread.
+pub const MAX_ORDERS_LEN: usize = 1 << 18;
+
+/// Orders that are read at a time.
+const ORDERS_READ: usize = 4;
+
 const READ_LEN: usize = 1 << 16;
 
 /// The query of [`leaves`].
@@ -73,7 +80,7 @@ pub(super) async fn checkpoint(State(app): State<Arc<App>>, request: Request) ->
     Ok(place.held_by(response))
 }
 
-/// Accepted orders from an index on, at most [`MAX_ORDERS`].
+/// Accepted orders from an index on, at most [`MAX_ORDERS`], and no more once they have [`MAX_ORDERS_LEN`].
 pub(super) async fn orders(
     State(app): State<Arc<App>>,
     query: Queried<FromIndex>,
@@ -83,7 +90,21 @@ pub(super) async fn orders(
     let Query(FromIndex { from }) = query.map_err(|_| Problem::BadQuery {
         needs: "?from= and the index of an order",
     })?;
-    Ok(place.held_by(json_of(app.store.orders(from, MAX_ORDERS).await?)))
+    let (mut orders, mut len) = (Vec::new(), 0);
+    while orders.len() < MAX_ORDERS && len < MAX_ORDERS_LEN {
+        let next = from.saturating_add(orders.len() as u64);
+        let read = app.store.orders(next, ORDERS_READ).await?;
+        if read.is_empty() {
+            break;
+        }
+        for order in read {
+            if len < MAX_ORDERS_LEN {
+                len += order.len();
+                orders.push(order);
+            }
+        }
+    }
+    Ok(place.held_by(json_of(orders)))
 }
 
 /// All manifests, of every version, of the epochs from one on.

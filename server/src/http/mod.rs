@@ -61,7 +61,7 @@ use crate::{
 
 pub use connection::{Bound, serve};
 pub use drop::LEN as DROP_LEN;
-pub use log::{MAX_LEAVES, MAX_ORDERS};
+pub use log::{MAX_LEAVES, MAX_ORDERS, MAX_ORDERS_LEN};
 pub use problem::{LEN as PROBLEM_LEN, Problem, StoreProblem};
 
 /// What the handlers share.

@@ -9,6 +9,7 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod baseline;
+mod import;
 mod large;
 mod load;
 mod process;
@@ -59,6 +60,15 @@ enum What {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// How many reports a second are imported, on one core and on all, and in how much memory.
+    Import {
+        /// How many reports the large bundle has; the small one has a fifth.
+        #[arg(long, default_value_t = 10_000)]
+        reports: usize,
+        /// How often each is measured, in turn; the median counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// One of the servers to compare with.
     #[command(hide = true)]
     Baseline { kind: baseline::Kind, folder: PathBuf },
@@ -76,6 +86,7 @@ fn main() {
         } => server::measure(rounds, submitters, reports),
         What::Large { rounds, bucket } => large::measure(rounds, bucket),
         What::Rebuild { leaves, rounds } => rebuild::measure(leaves, rounds),
+        What::Import { reports, rounds } => import::measure(reports, rounds),
         What::Baseline { kind, folder } => baseline::serve(kind, &folder),
         What::Pass { pass, folder } => large::pass(pass, &folder),
     }

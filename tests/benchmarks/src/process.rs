@@ -26,6 +26,18 @@ pub(crate) fn usage(id: &str) -> Usage {
     }
 }
 
+/// How much memory of a process is resident, in bytes, if it still runs.
+pub(crate) fn resident(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    resident
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib << 10)
+}
+
 /// Bytes as MiB.
 pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)

@@ -42,3 +42,12 @@ fn a_start_that_rebuilds_the_view() {
     let figures = figures(&arguments, "start that rebuilds the view");
     assert!(matches!(figures[..], [_, memory] if memory > 1.0), "{figures:?}");
 }
+
+#[test]
+fn an_import_on_one_core_and_on_all() {
+    let arguments = ["import", "--rounds", "1", "--reports", "20"];
+    for row in ["4  one", "20  all"] {
+        let figures = figures(&arguments, row);
+        assert!(matches!(figures[..], [_, _, memory] if memory > 1.0), "{figures:?}");
+    }
+}

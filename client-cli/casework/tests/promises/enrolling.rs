@@ -201,3 +201,26 @@ fn a_casebook_of_another_identity_is_named() {
     // And with its own it still works.
     other.import(&Server::empty());
 }
+
+#[test]
+fn an_enrolment_without_a_place_makes_no_keys() {
+    let home = Home::new();
+    let (charter, out) = (charter_in(&home), home.beside("no-stick").join("a.enrolment"));
+    let fingerprint = organization().chain.newest().fingerprint().to_string();
+    let refused = home.run(&[
+        "enrol",
+        "--charter",
+        &charter,
+        "--fingerprint",
+        &fingerprint,
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let said = one_line(&text(&refused.stderr));
+    assert!(
+        said.contains("there is no folder") && said.contains("no keys were made"),
+        "{said}"
+    );
+    assert!(!refused.status.success() && !home.path.join("identity.age").exists());
+    assert_eq!(fs::read_dir(home.path.join("epochs")).map_or(0, Iterator::count), 0);
+}
