@@ -108,7 +108,7 @@ struct Worker {
 
 /// Up to this many bytes are digested at once.
 const ASIDE_FROM: usize = 1 << 20;
-const PIECE_LEN: usize = 1 << 17;
+const PIECE_LEN: usize = 1 << 19;
 /// How many pieces wait for the thread. One more is filled, and one digested.
 const PIECES: usize = 4;
 
