@@ -1,3 +1,5 @@
+import { wordlist as simplified } from "@scure/bip39/wordlists/simplified-chinese.js";
+import { wordlist as traditional } from "@scure/bip39/wordlists/traditional-chinese.js";
 import packed from "virtual:texts";
 
 import type asked from "../../../incident/data/texts/en.json";
@@ -13,9 +15,12 @@ export type Key = OwnKey | AskedKey;
 
 const index = new Map(packed.keys.split("\n").map((key, place) => [key, place]));
 
-/** A language as the build packed it, with its texts in their order. */
+/** A language as the build packed it (`exchanged` in tools/texts.mjs), with its texts in their order. */
 function unpacked({ letters, texts, ...language }: (typeof packed.languages)[number]) {
-  const pairs = Array.from(letters);
+  const pairs =
+    language.language === "zh-Hans"
+      ? simplified.flatMap((sign, place) => (sign === traditional[place] ? [] : [sign, traditional[place]!]))
+      : Array.from(letters);
   const other = new Map(pairs.map((sign, n) => [sign, pairs[n ^ 1]!]));
   return { ...language, texts: Array.from(texts, (sign) => other.get(sign) ?? sign).join("").split("\n") };
 }
@@ -28,7 +33,7 @@ export interface Language {
   readonly name: string;
 }
 
-/** What a language calls itself. */
+/** What a language calls itself, in the order in which they are offered. */
 const NAMES: Readonly<Record<string, string>> = {
   en: "English",
   "zh-Hans": "简体中文",
@@ -44,13 +49,10 @@ const NAMES: Readonly<Record<string, string>> = {
   fr: "Français",
 };
 
-export const languages: readonly Language[] = packed.languages.map(({ language }) => ({
-  tag: language,
-  name: NAMES[language] ?? language,
-}));
-
 /** Every language that a report can be written in by a press of a button, whether or not the page speaks it. */
 export const writable: readonly Language[] = Object.entries(NAMES).map(([tag, name]) => ({ tag, name }));
+
+export const languages: readonly Language[] = writable.filter(({ tag }) => packed.languages.some(({ language }) => language === tag));
 
 export const language = (): string => current.language;
 export const direction = (): "ltr" | "rtl" => current.direction;
