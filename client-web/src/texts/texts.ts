@@ -15,14 +15,16 @@ export type Key = OwnKey | AskedKey;
 
 const index = new Map(packed.keys.split("\n").map((key, place) => [key, place]));
 
-/** A language as the build packed it (`exchanged` in tools/texts.mjs), with its texts in their order. */
+/** A language as the build packed it (`exchanged` in tools/texts.mjs). A text is unpacked when it is shown: most never are. */
 function unpacked({ letters, texts, ...language }: (typeof packed.languages)[number]) {
   const pairs =
     language.language === "zh-Hans"
       ? simplified.flatMap((sign, place) => (sign === traditional[place] ? [] : [sign, traditional[place]!]))
       : Array.from(letters);
   const other = new Map(pairs.map((sign, n) => [sign, pairs[n ^ 1]!]));
-  return { ...language, texts: Array.from(texts, (sign) => other.get(sign) ?? sign).join("").split("\n") };
+  const lines = texts.split("\n");
+  const text = (place: number) => Array.from(lines[place] ?? "", (sign) => other.get(sign) ?? sign).join("");
+  return { ...language, text };
 }
 
 const source = unpacked(packed.languages[0]!);
@@ -81,7 +83,7 @@ export type Values = Readonly<Record<string, string | number>>;
 export function lookup(key: string, values: Values = {}): string {
   const place = index.get(key);
   if (place === undefined) return "";
-  const text = current.texts[place] || source.texts[place] || "";
+  const text = current.text(place) || source.text(place);
   return text.replace(/\{(\w+)\}/g, (all, name: string) => {
     const value = values[name];
     return value === undefined ? all : typeof value === "number" ? formatNumber(value) : value;
@@ -97,7 +99,9 @@ export function plural(key: PluralKey, n: number, values: Values = {}): string {
   return lookup(`${key}.${form}`, { ...values, n }) || lookup(`${key}.other`, { ...values, n });
 }
 
-export const formatNumber = (n: number): string => new Intl.NumberFormat(current.language).format(n);
+/** A whole number. From left to right, one below a thousand needs no `Intl`, whose first use takes more than ten milliseconds. */
+export const formatNumber = (n: number): string =>
+  n < 1000 && direction() === "ltr" ? String(n) : new Intl.NumberFormat(current.language).format(n);
 
 export function formatDate(date: Date): string {
   const known = Intl.DateTimeFormat.supportedLocalesOf(current.language).length > 0;
