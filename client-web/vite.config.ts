@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 import { type Plugin, defineConfig } from "vite";
 
+import { ACCENTS, unpacked } from "./src/crypto/word_list.ts";
 import { exchanged, gatherTexts } from "./tools/texts.mjs";
 
 const TEXTS = "virtual:texts";
@@ -15,8 +16,7 @@ const texts = (): Plugin => ({
   resolveId: (id) => (id === TEXTS ? `\0${TEXTS}` : undefined),
   load(id) {
     if (id !== `\0${TEXTS}`) return undefined;
-    const languages = packed.languages.map(({ texts, ...language }) => ({ ...language, ...exchanged(language.language, texts) }));
-    return `export default ${JSON.stringify({ keys: packed.keys.join("\n"), languages })};`;
+    return `export default ${JSON.stringify({ keys: packed.keys.join("\n"), languages: exchanged(packed.languages) })};`;
   },
 });
 
@@ -37,36 +37,34 @@ const data = (): Plugin => ({
   },
 });
 
-/**
- * Word lists in alphabetical order, written as what each word has in common with the one before (a letter for how much),
- * and the rest: a quarter less.
- */
+/** Word lists in alphabetical order, each word written as what it has in common with the one before, and the rest. */
 const wordLists = (): Plugin => ({
   name: "marram-word-lists",
   enforce: "pre",
   load(id) {
     if (/@scure\/bip39\/wordlists\/traditional-chinese\.js$/.test(id)) return traditionalChinese(id);
     if (!/@scure\/bip39\/wordlists\/(english|french|spanish)\.js$/.test(id)) return undefined;
-    const words = /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
-    if (words.length !== 2048) throw new Error(`${id} has another form`);
-    let before = "";
-    const packed = words.map((word) => {
+    const words = wordsOf(id);
+    const parts = words.map((word, place) => {
+      const before = words[place - 1] ?? "";
       let common = 0;
       while (common < word.length && word[common] === before[common]) common++;
-      before = word;
-      return String.fromCharCode(65 + common) + word.slice(common);
+      return common + word.slice(common);
     });
-    return `let before = "";
-export const wordlist = ${JSON.stringify(packed.join(""))}.match(/[A-Z][^A-Z]*/g)
-  .map((part) => (before = before.slice(0, part.charCodeAt(0) - 65) + part.slice(1)));`;
+    const accents = [...new Set(parts.join("").match(/[^0-9a-z]/g))].join("");
+    const packed = parts.join("").replace(/[^0-9a-z]/g, (accent) => ACCENTS[accents.indexOf(accent)]!);
+    if (words.length !== 2048 || unpacked(packed, accents).join() !== words.join()) throw new Error(`${id} has another form`);
+    return `import { unpacked } from "/src/crypto/word_list.ts";
+export const wordlist = unpacked(${JSON.stringify(packed)}, ${JSON.stringify(accents)});`;
   },
 });
 
+const wordsOf = (id: string) => /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
+
 /** The two Chinese lists share 1,275 words, at the same places: the second is written as where it differs. */
 function traditionalChinese(id: string): string {
-  const words = (id: string) => /`([^`]*)`/.exec(readFileSync(id, "utf8"))![1]!.split("\n");
-  const simplified = words(id.replace("traditional", "simplified"));
-  const traditional = words(id);
+  const simplified = wordsOf(id.replace("traditional", "simplified"));
+  const traditional = wordsOf(id);
   if (simplified.length !== 2048 || traditional.length !== 2048 || traditional.some((word) => [...word].length !== 1)) {
     throw new Error(`${id} has another form`);
   }
@@ -74,6 +72,26 @@ function traditionalChinese(id: string): string {
   return `import { wordlist as simplified } from "@scure/bip39/wordlists/simplified-chinese.js";
 export const wordlist = Array.from("${packed}", (word, place) => word === "." ? simplified[place] : word);`;
 }
+
+/** Library code that nothing uses, and that the bundler keeps as it might do something. */
+const unused = (): Plugin => ({
+  name: "marram-unused",
+  enforce: "pre",
+  transform(code, id) {
+    const without = (path: string, from: RegExp, to: string) => {
+      if (!id.endsWith(path)) return undefined;
+      const without = code.replace(from, to);
+      if (without === code) throw new Error(`${id} has another form`);
+      return without;
+    };
+    return (
+      // Ristretto, for its static fields that call functions.
+      without("@noble/curves/ed25519.js", /^ +static (BASE|ZERO|Fp|Fn) =[^;]*;$/gm, "") ??
+      // Encodings, for being marked as free of side effects in a way that is read only if nothing else is in the comment.
+      without("@scure/base/index.js", /^ \* @__NO_SIDE_EFFECTS__\n \*\/\n/gm, " */\n/* @__NO_SIDE_EFFECTS__ */ ")
+    );
+  },
+});
 
 const sha256 = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 const escape = (text: string) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -137,7 +155,7 @@ const oneFile = (): Plugin => ({
 });
 
 export default defineConfig({
-  plugins: [texts(), data(), wordLists(), oneFile()],
+  plugins: [texts(), data(), wordLists(), unused(), oneFile()],
   resolve: {
     // Its front door brings scrypt, WebAuthn and NIST's curves along: a tenth of the page.
     alias: { typage: fileURLToPath(new URL("node_modules/age-encryption/dist", import.meta.url)) },

@@ -1,3 +1,5 @@
+import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
+import { wordlist as english } from "@scure/bip39/wordlists/english.js";
 import { describe, expect, it } from "vitest";
 
 import { fromHex, random, toBase64, toHex, utf8 } from "../src/crypto/bytes";
@@ -34,6 +36,30 @@ describe("codename", () => {
         }
       }
     }
+  });
+
+  it("its words are BIP 39's, as a library of BIP 39 reads and writes them", () => {
+    const edges = Array.from({ length: 128 }, (_, bit) => new Uint8Array(16).fill(1 << (7 - (bit & 7)), bit >> 3, (bit >> 3) + 1));
+    for (const entropy of [new Uint8Array(16), new Uint8Array(16).fill(255), ...edges, ...edges.map(() => random(16))]) {
+      const words = entropyToMnemonic(entropy, english);
+      expect(Codename.fromEntropy(entropy).words("en").join(" ")).toBe(words);
+      const again = Codename.fromWords(words) as Codename;
+      expect(toHex(again.replyKey())).toBe(toHex(Codename.fromEntropy(entropy).replyKey()));
+    }
+  });
+
+  it("of all words in the last place, those are taken that a library of BIP 39 takes", () => {
+    const eleven = Codename.fromEntropy(vector).words("en").slice(0, 11).join(" ");
+    const taken = english.filter((word) => Codename.fromWords(`${eleven} ${word}`, "en") instanceof Codename);
+    const right = english.filter((word) => {
+      try {
+        return mnemonicToEntropy(`${eleven} ${word}`, english).length === 16;
+      } catch {
+        return false;
+      }
+    });
+    expect(right).toHaveLength(128);
+    expect(taken).toEqual(right);
   });
 
   it("a mistake is named by its position, and no word is repeated", () => {

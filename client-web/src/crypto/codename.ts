@@ -1,11 +1,11 @@
-import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
 import { wordlist as english } from "@scure/bip39/wordlists/english.js";
 import { wordlist as french } from "@scure/bip39/wordlists/french.js";
 import { wordlist as simplifiedChinese } from "@scure/bip39/wordlists/simplified-chinese.js";
 import { wordlist as spanish } from "@scure/bip39/wordlists/spanish.js";
 import { wordlist as traditionalChinese } from "@scure/bip39/wordlists/traditional-chinese.js";
 
-import { type Bytes, type Random, same, wipe } from "./bytes";
+import { type Bytes, type Random, concat, same, wipe } from "./bytes";
+import { digest } from "./digest";
 import { publicKeyOf, sign } from "./key";
 import { CODENAME_REPLY_KEY, CODENAME_SIGNING_KEY, derive } from "./labels";
 
@@ -60,17 +60,16 @@ export class Codename {
     let furthest: number | undefined = 0;
     for (const [tag, known] of LISTS) {
       if (list !== undefined && tag !== list) continue;
-      const unknown = words.findIndex((word) => !known.includes(word));
+      const places = words.map((word) => known.indexOf(word));
+      const unknown = places.indexOf(-1);
       if (unknown >= 0) {
         // The list that goes furthest is the one that was meant.
         if (furthest !== undefined) furthest = Math.max(furthest, unknown);
         continue;
       }
-      try {
-        found.push({ list: tag, entropy: Uint8Array.from(mnemonicToEntropy(words.join(" "), known)) });
-      } catch {
-        furthest = undefined;
-      }
+      const entropy = entropyAt(places);
+      if (entropy === undefined) furthest = undefined;
+      else found.push({ list: tag, entropy });
     }
     const first = found[0];
     if (first === undefined) {
@@ -84,7 +83,7 @@ export class Codename {
 
   words(language: string): readonly string[] {
     const list = LISTS.get(listFor(language)) ?? english;
-    return entropyToMnemonic(this.#entropy, list).normalize("NFC").split(/\s/u);
+    return placesOf(this.#entropy).map((place) => list[place]!.normalize("NFC"));
   }
 
   /** Whether `typed` is the word at a place (from 0), however it is capitalized or its accents are encoded. */
@@ -119,6 +118,34 @@ export class Codename {
       wipe(seed);
     }
   }
+}
+
+/** The places of a codename's words in their list: BIP 39's cuts of 11 bits, out of the entropy and 4 bits of its digest. */
+function placesOf(entropy: Uint8Array): number[] {
+  const bytes = concat(entropy, digest(entropy).subarray(0, 1), Uint8Array.of(0));
+  const places = Array.from({ length: WORDS }, (_, n) => {
+    const [at, bit] = [(11 * n) >> 3, (11 * n) & 7];
+    return (((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!) >> (13 - bit)) & 2047;
+  });
+  wipe(bytes);
+  return places;
+}
+
+/** The entropy of words at these places; nothing if they are no codename's. */
+function entropyAt(places: readonly number[]): Bytes | undefined {
+  const bytes = new Uint8Array(ENTROPY_LEN + 2);
+  places.forEach((place, n) => {
+    const [at, cut] = [(11 * n) >> 3, place << (13 - ((11 * n) & 7))];
+    bytes[at]! |= cut >> 16;
+    bytes[at + 1]! |= cut >> 8;
+    bytes[at + 2]! |= cut;
+  });
+  const entropy = bytes.slice(0, ENTROPY_LEN);
+  wipe(bytes);
+  // The twelve words have one spelling: the checksum is right where the same words come out again.
+  if (placesOf(entropy).every((place, n) => place === places[n])) return entropy;
+  wipe(entropy);
+  return undefined;
 }
 
 const splitWords = (typed: string): string[] =>

@@ -23,12 +23,14 @@ export async function start(organization?: Organization): Promise<void> {
 }
 
 async function check(link: Link): Promise<void> {
+  // Asked before anything is shown: the server answers while the screen is laid out.
+  const found = findOrganization(link);
   show({
     title: () => t("checking.title"),
     body: () => h("p", { role: "status" }, t("checking.text")),
   });
   try {
-    const organization = await findOrganization(link);
+    const organization = await found;
     use(organization);
     welcome(organization);
   } catch (error) {

@@ -1,3 +1,5 @@
+import { wordlist as simplified } from "@scure/bip39/wordlists/simplified-chinese.js";
+import { wordlist as traditional } from "@scure/bip39/wordlists/traditional-chinese.js";
 import packed from "virtual:texts";
 
 import type asked from "../../../incident/data/texts/en.json";
@@ -13,11 +15,16 @@ export type Key = OwnKey | AskedKey;
 
 const index = new Map(packed.keys.split("\n").map((key, place) => [key, place]));
 
-/** A language as the build packed it, with its texts in their order. */
+/** A language as the build packed it (`exchanged` in tools/texts.mjs). A text is unpacked when it is shown: most never are. */
 function unpacked({ letters, texts, ...language }: (typeof packed.languages)[number]) {
-  const pairs = Array.from(letters);
+  const pairs =
+    language.language === "zh-Hans"
+      ? simplified.flatMap((sign, place) => (sign === traditional[place] ? [] : [sign, traditional[place]!]))
+      : Array.from(letters);
   const other = new Map(pairs.map((sign, n) => [sign, pairs[n ^ 1]!]));
-  return { ...language, texts: Array.from(texts, (sign) => other.get(sign) ?? sign).join("").split("\n") };
+  const lines = texts.split("\n");
+  const text = (place: number) => Array.from(lines[place] ?? "", (sign) => other.get(sign) ?? sign).join("");
+  return { ...language, text };
 }
 
 const source = unpacked(packed.languages[0]!);
@@ -28,7 +35,7 @@ export interface Language {
   readonly name: string;
 }
 
-/** What a language calls itself. */
+/** What a language calls itself, in the order in which they are offered. */
 const NAMES: Readonly<Record<string, string>> = {
   en: "English",
   "zh-Hans": "简体中文",
@@ -44,13 +51,10 @@ const NAMES: Readonly<Record<string, string>> = {
   fr: "Français",
 };
 
-export const languages: readonly Language[] = packed.languages.map(({ language }) => ({
-  tag: language,
-  name: NAMES[language] ?? language,
-}));
-
 /** Every language that a report can be written in by a press of a button, whether or not the page speaks it. */
 export const writable: readonly Language[] = Object.entries(NAMES).map(([tag, name]) => ({ tag, name }));
+
+export const languages: readonly Language[] = writable.filter(({ tag }) => packed.languages.some(({ language }) => language === tag));
 
 export const language = (): string => current.language;
 export const direction = (): "ltr" | "rtl" => current.direction;
@@ -79,7 +83,7 @@ export type Values = Readonly<Record<string, string | number>>;
 export function lookup(key: string, values: Values = {}): string {
   const place = index.get(key);
   if (place === undefined) return "";
-  const text = current.texts[place] || source.texts[place] || "";
+  const text = current.text(place) || source.text(place);
   return text.replace(/\{(\w+)\}/g, (all, name: string) => {
     const value = values[name];
     return value === undefined ? all : typeof value === "number" ? formatNumber(value) : value;
@@ -95,7 +99,9 @@ export function plural(key: PluralKey, n: number, values: Values = {}): string {
   return lookup(`${key}.${form}`, { ...values, n }) || lookup(`${key}.other`, { ...values, n });
 }
 
-export const formatNumber = (n: number): string => new Intl.NumberFormat(current.language).format(n);
+/** A whole number. From left to right, one below a thousand needs no `Intl`, whose first use takes more than ten milliseconds. */
+export const formatNumber = (n: number): string =>
+  n < 1000 && direction() === "ltr" ? String(n) : new Intl.NumberFormat(current.language).format(n);
 
 export function formatDate(date: Date): string {
   const known = Intl.DateTimeFormat.supportedLocalesOf(current.language).length > 0;
