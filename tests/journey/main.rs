@@ -1,5 +1,5 @@
-//! The whole way of a report, with every program as its people run it: the demo of `deploy/quickstart`, and on from
-//! there. The offline programs run where there is no network at all.
+//! The whole way of a report and of its answer, with every program as its people run it: the demo of
+//! `deploy/quickstart`, and on from there. The offline programs run where there is no network at all.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::{
@@ -16,7 +16,8 @@ use serde_json::Value;
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The demo that `deploy/quickstart --keep` leaves: three keyholders, three caseworkers, a courier, and a server that
-/// runs and has twenty reports.
+/// runs and has twenty reports, a canary and a follow-up. Only dilnur has imported what came after the twenty, and has
+/// answered the last of them.
 struct Demo {
     folder: PathBuf,
     link: String,
@@ -114,6 +115,33 @@ impl Demo {
         programs::succeeds(&mut command);
     }
 
+    /// The twelve words of the last of the twenty.
+    fn words(&self) -> String {
+        let (_, shown) = self.said.split_once("the last one's are:").unwrap();
+        shown.split_whitespace().take(12).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What the last of the twenty is told.
+    fn check(&self) -> Value {
+        let words = self.path("words");
+        fs::write(&words, self.words()).unwrap();
+        let mut command = programs::program("sh", &self.folder);
+        command
+            .args(["-c", r#"exec "$@" 4<"$0""#])
+            .arg(&words)
+            .arg(programs::path("marram-submit"))
+            .args(["--json", "check", &self.link, "--codename-fd=4"]);
+        json(&mut command)
+    }
+
+    fn carries_in(&self, bundle: &str, to: &str) {
+        let bundle = self.path(bundle);
+        if !bundle.exists() {
+            programs::succeeds(self.courier().arg("pull").arg("--out").arg(&bundle));
+        }
+        programs::succeeds(self.casework(to).arg("import").arg(&bundle));
+    }
+
     /// The reports in a caseworker's casebook, by id.
     fn list(&self, who: &str) -> BTreeMap<u64, Value> {
         let listed: Value = json(self.casework(who).args(["--json", "list"]));
@@ -185,6 +213,9 @@ fn a_report_travels_from_a_strangers_terminal_to_a_caseworkers_offline_screen() 
     assert!(demo.said.contains("What you have seen"), "{}", demo.said);
 
     everything_arrived_as_it_was_said(&demo, &samples);
+    the_canary_has_arrived_and_nothing_is_missed(&demo, "dilnur");
+    the_answer_is_read_with_the_twelve_words_alone(&demo);
+    what_was_added_stands_under_the_same_codename(&demo);
     nothing_readable_is_left_where_it_passed(&demo, &samples);
     two_of_three_identities_are_lost_and_the_third_reads_on(&demo);
     a_revoked_caseworker_has_no_slot_in_the_next_version(&demo);
@@ -221,7 +252,61 @@ fn everything_arrived_as_it_was_said(demo: &Demo, samples: &BTreeMap<String, Vec
     assert_eq!(&seen, samples);
 }
 
-/// Not a word of what was said, and no codename, in what server and courier keep or in the bundle, nor readable in a
+fn the_canary_has_arrived_and_nothing_is_missed(demo: &Demo, who: &str) {
+    let status: Value = json(demo.casework(who).args(["--json", "status"]));
+    assert_eq!(status["canaries"], serde_json::json!({"sent": 1, "arrived": 1}));
+    // Twenty reports, the canary, the follow-up: and every one of them was opened.
+    assert_eq!(status["log"]["size"], 22, "{status}");
+    assert_eq!(status["leaves"], serde_json::json!({"opened": 22}));
+    assert_eq!(status["reports"], 21, "a canary is no report");
+    // The server has listed the board's order.
+    assert_eq!(status["orders_under_way"], 0);
+    let alarms: Value = json(demo.casework(who).args(["--json", "alarms", "--all"]));
+    assert_eq!(alarms["alarms"], serde_json::json!([]));
+}
+
+fn the_answer_is_read_with_the_twelve_words_alone(demo: &Demo) {
+    let written = fs::read_to_string(demo.path("caseworkers/answer.txt")).unwrap();
+    let found = demo.check();
+    assert_eq!((&found["board"], &found["read"]), (&"current".into(), &1.into()));
+    assert_eq!(found["answers"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["answers"][0]["text"], written.trim());
+    for line in written.lines() {
+        assert!(demo.said.contains(line), "{}", demo.said);
+    }
+}
+
+fn what_was_added_stands_under_the_same_codename(demo: &Demo) {
+    let said = |file: PathBuf| {
+        let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        report["narrative"].clone()
+    };
+    let listed = demo.list("dilnur");
+    let added: Vec<_> = listed
+        .values()
+        .filter(|report| report["continuity"] == "follow_up")
+        .collect();
+    let [added] = added.as_slice() else {
+        panic!("{listed:?}")
+    };
+    let (first, added) = (&added["first_report"], &added["id"]);
+    let narrative = |id: &Value| demo.show("dilnur", id.as_u64().unwrap())["incident"]["narrative"].clone();
+    let sample = Path::new(PROJECT).join("deploy/samples/20-few-words/report.json");
+    assert_eq!(narrative(first), said(sample));
+    assert_eq!(narrative(added), said(demo.path("follow-up.json")));
+
+    // The next board says that it was read, too, and the answer hangs there still.
+    let outbox = demo.path("stick/outbox");
+    programs::succeeds(demo.casework("dilnur").args(["board", "--out"]).arg(&outbox));
+    programs::succeeds(demo.courier().arg("publish").arg(&outbox));
+    let found = demo.check();
+    assert_eq!(
+        (&found["read"], found["answers"].as_array().unwrap().len()),
+        (&2.into(), 1)
+    );
+}
+
+/// Not a word of what was said or answered, and no codename, in what server and courier keep or in the bundle, nor readable in a
 /// casebook.
 fn nothing_readable_is_left_where_it_passed(demo: &Demo, samples: &BTreeMap<String, Vec<Digest>>) {
     let said = samples.keys().map(|narrative| {
@@ -231,16 +316,12 @@ fn nothing_readable_is_left_where_it_passed(demo: &Demo, samples: &BTreeMap<Stri
         }
         narrative.as_bytes()[..end].to_vec()
     });
-    let words = demo
-        .said
-        .split("the last one's are: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
-    assert_eq!(words.split(' ').count(), 12);
-    let planted: Vec<_> = said.chain([words.as_bytes().to_vec()]).collect();
+    let words = demo.words().into_bytes();
+    let answer = fs::read_to_string(demo.path("caseworkers/answer.txt")).unwrap();
+    let follow_up = fs::read_to_string(demo.path("follow-up.json")).unwrap();
+    let (_, follow_up) = follow_up.split_once(r#""narrative": ""#).unwrap();
+    let later = [&answer, follow_up].map(|text| text.as_bytes()[..40].to_vec());
+    let planted: Vec<_> = said.chain(later).chain([words]).collect();
     for place in ["server", "courier", "stick", "caseworkers/lan"] {
         let files = files_under(&demo.path(place));
         assert!(!files.is_empty());
@@ -258,19 +339,23 @@ fn two_of_three_identities_are_lost_and_the_third_reads_on(demo: &Demo) {
     for lost in ["caseworkers/dilnur", "caseworkers/tenzin"] {
         fs::remove_dir_all(demo.path(lost)).unwrap();
     }
+    // What dilnur has read is carried to lan as well, and accounts for as much.
+    demo.carries_in("stick/bundle-2.tar", "lan");
+    demo.carries_in("stick/bundle-3.tar", "lan");
+    the_canary_has_arrived_and_nothing_is_missed(demo, "lan");
+
     let codename = demo.path("codename");
     demo.submit("20-few-words", &codename, false);
     demo.submit("04-student-at-a-vigil", &codename, true);
-    let bundle = demo.path("stick/bundle-2.tar");
-    programs::succeeds(demo.courier().arg("pull").arg("--out").arg(&bundle));
-    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
+    demo.carries_in("stick/bundle-4.tar", "lan");
     let listed = demo.list("lan");
-    assert_eq!(listed.len(), 22);
-    let [first, follow_up] = [21, 22].map(|id| &listed[&id]);
+    assert_eq!(listed.len(), 23);
+    // 21 is the canary, and 22 what was added before.
+    let [first, follow_up] = [23, 24].map(|id| &listed[&id]);
     assert_eq!(first["first_report"], Value::Null, "{first}");
-    assert_eq!(follow_up["first_report"], 21, "{follow_up}");
+    assert_eq!(follow_up["first_report"], 23, "{follow_up}");
     // Once more changes nothing.
-    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
+    demo.carries_in("stick/bundle-4.tar", "lan");
     assert_eq!(demo.list("lan"), listed);
 }
 
@@ -290,10 +375,8 @@ fn a_revoked_caseworker_has_no_slot_in_the_next_version(demo: &Demo) {
     assert_eq!(manifests.len(), 5);
     programs::succeeds(demo.courier().arg("publish").args(&manifests));
     demo.submit("05-bounty-on-an-organizer", &demo.path("codename-2"), false);
-    let bundle = demo.path("stick/bundle-3.tar");
-    programs::succeeds(demo.courier().arg("pull").arg("--out").arg(&bundle));
-    programs::succeeds(demo.casework("lan").arg("import").arg(&bundle));
-    assert_eq!(demo.list("lan").len(), 23);
+    demo.carries_in("stick/bundle-5.tar", "lan");
+    assert_eq!(demo.list("lan").len(), 24);
     let before = fs::read_to_string(files_under(&demo.path("stick/batch")).iter().min().unwrap()).unwrap();
     let after = fs::read_to_string(manifests.iter().min().unwrap()).unwrap();
     let slots = |note: &str| {

@@ -91,7 +91,7 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
     let wanted = wanted(&memory, &leaves, today);
     let spool = Spool::new(memory.spool()?);
     let mut left_out = fetch(out, &memory, &server, signer, &spool, &wanted)?;
-    let bundle = Bundle {
+    let mut bundle = Bundle {
         start: start as u64,
         leaves: memory.leaves[start..].to_vec(),
         from,
@@ -102,6 +102,15 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
             .filter(|leaf| !left_out.has(&leaf.digest))
             .collect(),
     };
+    if !left_out.destroyed.is_empty() {
+        let late = follow_late_orders(out, &mut memory, &server, signer, &chain, &mut bundle)?;
+        let late = late
+            .into_iter()
+            .filter(|late| alarms.iter().all(|known| known.what != late.what));
+        let late: Vec<Alarm> = late.collect();
+        warn_of_each(out, late.iter().map(|alarm| &alarm.what), "more alarms");
+        alarms.extend(late);
+    }
     let size = bundle.write(out, &memory, &spool, &args.out)?;
 
     memory.state.position = memory.leaves.len();
@@ -188,6 +197,34 @@ fn follow_orders(
         memory.accept_orders(&listed.new)?;
     }
     Ok(listed.accepted)
+}
+
+/// The orders that the server accepted while reports were fetched: one of them may be why a report was destroyed, and
+/// without it the caseworkers would miss that report until the next bundle. Also alarms that are known already.
+fn follow_late_orders(
+    out: &Output,
+    memory: &mut Memory,
+    server: &Server<'_>,
+    signer: Signer<'_>,
+    chain: &CharterChain,
+    bundle: &mut Bundle,
+) -> Result<Vec<Alarm>> {
+    let behind = bundle.orders.last().map(|last| last.index + 1);
+    let position = behind
+        .and_then(|behind| usize::try_from(behind).ok())
+        .unwrap_or(memory.state.order_position);
+    let listed = list_orders(memory, server, signer, position, false)?;
+    let mut alarms = Vec::new();
+    if let Some(first) = listed.epochs().min() {
+        // Of an older week than the bundle begins with, or signed by whom a new manifest names.
+        bundle.from = bundle.from.min(first);
+        let refused = follow_manifests(out, memory, server, signer, chain, bundle.from, today())?;
+        alarms.extend(refused.contradictions.iter().map(MemoryError::alarm));
+    }
+    bundle
+        .orders
+        .extend(follow_orders(memory, listed, chain.instance(), &mut alarms)?);
+    Ok(alarms)
 }
 
 /// Before anything is fetched for it.

@@ -1,14 +1,21 @@
 //! Orders on their way out, and the server's list of them.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Arc, Mutex, OnceLock},
+};
 
-use crate::help::{World, epoch};
+use crate::help::{World, epoch, report};
 use marram_crypto::{
     digest::Digest,
     key::SigningKey,
+    manifest::Draft,
     order::{OrderFile, UntrustedOrder, What},
 };
-use marram_online::{clock::today, testing::Reply};
+use marram_online::{
+    clock::today,
+    testing::{Reply, Site},
+};
 use marram_tests::organization::rng;
 
 fn delete(n: u8) -> What {
@@ -215,4 +222,135 @@ fn an_order_that_is_listed_twice_changed_or_signed_by_nobody_is_named_and_carrie
     show(vec![note(1, 1), b"<html>".to_vec()]);
     alarmed(&world, "5.tar", "order number 1 of the server is none");
     assert_eq!(epoch(), world.draft.epoch);
+}
+
+type Notes = Vec<Vec<u8>>;
+
+/// What comes to a server while somebody pulls.
+struct Late {
+    site: Arc<Mutex<Site>>,
+    orders: Notes,
+    manifests: Notes,
+}
+
+/// A server that accepts these orders, and shows these manifests from then on, when it is asked for a report that they
+/// delete: after it has listed its orders.
+fn deleting(n: u8) -> (World, impl Fn(Notes, Notes)) {
+    let late: Arc<OnceLock<Late>> = Arc::default();
+    let deleted = format!("/v1/reports/{}", Digest::of(&report(n)));
+    let come = Arc::clone(&late);
+    let world = World::hostile(move |request, _| {
+        if request.path != deleted {
+            return None;
+        }
+        let late = come.get().unwrap();
+        let mut site = late.site.lock().unwrap();
+        if site.reports.remove(&Digest::of(&report(n))).is_some() {
+            site.orders.extend(late.orders.clone());
+            site.manifests.extend(late.manifests.clone());
+        }
+        Some(Reply::named(410, "report-destroyed"))
+    });
+    let site = Arc::clone(&world.site);
+    let set = move |orders, manifests| {
+        let site = Arc::clone(&site);
+        assert!(
+            late.set(Late {
+                site,
+                orders,
+                manifests
+            })
+            .is_ok()
+        );
+    };
+    (world, set)
+}
+
+fn delete_report(n: u8) -> What {
+    What::Delete(vec![Digest::of(&report(n))])
+}
+
+fn indices(world: &World, bundle: &str) -> Vec<u64> {
+    let orders = world.more(bundle).orders;
+    orders.iter().map(|(index, _)| *index).collect()
+}
+
+#[test]
+fn a_report_that_is_deleted_during_a_pull_comes_with_the_order_that_deleted_it() {
+    let (world, late) = deleting(2);
+    world.add(&[1, 2, 3]);
+    let earlier = world.order(1, delete(9), today()).order.to_bytes();
+    world.site.lock().unwrap().orders.push(earlier);
+    let order = world.order(2, delete_report(2), today()).order.to_bytes();
+    late(vec![order.clone()], vec![]);
+
+    let run = world.pull(&["--link", &world.link(), "--out", "1.tar"]);
+    let deleted = serde_json::json!([Digest::of(&report(2))]);
+    assert_eq!((&run.json()["destroyed"], &run.json()["orders"]), (&deleted, &2.into()));
+    assert_eq!(world.bundle("1.tar").3, [report(1), report(3)]);
+    assert_eq!(indices(&world, "1.tar"), [0, 1]);
+    assert_eq!(world.more("1.tar").orders[1].1, order);
+    // It was carried, and is not carried again; the list goes on behind it.
+    let third = world.order(3, delete(3), today()).order.to_bytes();
+    world.site.lock().unwrap().orders.push(third);
+    world.pull(&["--out", "2.tar"]);
+    assert_eq!(indices(&world, "2.tar"), [2]);
+    world.pull(&["--out", "3.tar", "--all"]);
+    assert_eq!(indices(&world, "3.tar"), [0, 1, 2]);
+}
+
+#[test]
+fn an_order_that_comes_during_a_pull_brings_the_manifest_that_names_its_signer() {
+    let (world, late) = deleting(2);
+    world.add(&[1, 2]);
+    let newcomer = SigningKey::random(&mut rng());
+    let mut draft = Draft {
+        version: 2,
+        ..world.draft.clone()
+    };
+    draft.slots[1].signer = newcomer.public();
+    let manifest = world.organization.signed(&draft).to_bytes();
+    let file = world.order(1, delete_report(2), today());
+    let mut order = file.order.claims().to_note().unwrap();
+    order.add_signature(&newcomer).unwrap();
+    late(vec![order.to_bytes()], vec![manifest]);
+
+    let run = world.pull(&["--link", &world.link(), "--out", "1.tar"]);
+    assert_eq!(run.json()["alarms"], serde_json::json!([]));
+    assert_eq!(world.bundle("1.tar").2, [(epoch(), 1), (epoch(), 2)]);
+    assert_eq!(indices(&world, "1.tar"), [0]);
+}
+
+#[test]
+fn what_is_wrong_with_the_orders_is_named_once_also_if_they_are_listed_twice() {
+    let (world, late) = deleting(2);
+    world.add(&[1, 2]);
+    let strange = |id: u8| {
+        let mut order = world
+            .order(id, delete_report(2), today())
+            .order
+            .claims()
+            .to_note()
+            .unwrap();
+        order.add_signature(&SigningKey::random(&mut rng())).unwrap();
+        order.to_bytes()
+    };
+    world.site.lock().unwrap().orders.push(b"<html>".to_vec());
+    late(vec![strange(2)], vec![]);
+    let run = world
+        .courier
+        .run(&["--json", "pull", "--link", &world.link(), "--out", "1.tar"]);
+    assert!(
+        run.failed().contains("order number 0 of the server is none"),
+        "{}",
+        run.stderr
+    );
+    let alarms = run.json()["alarms"].clone();
+    let kinds: Vec<_> = alarms.as_array().unwrap().iter().map(|alarm| &alarm["what"]).collect();
+    assert_eq!(kinds.len(), 2, "{alarms}");
+    assert!(
+        kinds[1].as_str().unwrap().contains("is signed by no caseworker"),
+        "{alarms}"
+    );
+    assert_eq!(indices(&world, "1.tar"), [1], "for the caseworkers to judge");
 }
