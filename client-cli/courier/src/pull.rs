@@ -3,14 +3,13 @@
 //! The position in the log moves on only when the bundle is whole and has its name. Whatever breaks before that, the
 //! next run finds what came so far in the spool and goes on from there.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::Result;
 use marram_crypto::{
     charter::CharterChain,
     checkpoint::UntrustedCheckpoint,
     day::{Day, Epoch},
-    digest::Digest,
     instance::InstanceId,
     leaf::Leaf,
     manifest,
@@ -97,10 +96,7 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
         from,
         orders: accepted,
         canaries,
-        reports: wanted
-            .into_values()
-            .filter(|leaf| !left_out.has(&leaf.digest))
-            .collect(),
+        reports: wanted.into_iter().filter(|leaf| !left_out.has(&leaf.digest)).collect(),
     };
     if !left_out.destroyed.is_empty() {
         let late = follow_late_orders(out, &mut memory, &server, signer, &chain, &mut bundle)?;
@@ -282,8 +278,9 @@ fn follow_manifests(
     })
 }
 
-/// The reports to fetch: those of the new leaves, and those that the server did not give before and may still have.
-fn wanted(memory: &Memory, leaves: &[Leaf], today: Day) -> BTreeMap<Digest, Leaf> {
+/// The reports to fetch: those that the server did not give before and may still have, and those of the new leaves. In the
+/// order of the log, and so of the bundle: a follow-up comes behind what it continues.
+fn wanted(memory: &Memory, leaves: &[Leaf], today: Day) -> Vec<Leaf> {
     let expired = |leaf: &Leaf| {
         let manifests = memory
             .manifests_from(leaf.epoch)
@@ -291,11 +288,13 @@ fn wanted(memory: &Memory, leaves: &[Leaf], today: Day) -> BTreeMap<Digest, Leaf
         let retention = manifests.map(|manifest| manifest.retention_days).max();
         retention.is_some_and(|days| today.days_since(leaf.day) > days)
     };
+    let mut seen = BTreeSet::new();
     memory
         .missing()
         .filter(|leaf| !expired(leaf))
         .chain(leaves)
-        .map(|leaf| (leaf.digest, *leaf))
+        .filter(|leaf| seen.insert(leaf.digest))
+        .copied()
         .collect()
 }
 
@@ -317,20 +316,15 @@ fn fetch(
     server: &Server<'_>,
     signer: Signer<'_>,
     spool: &Spool,
-    wanted: &BTreeMap<Digest, Leaf>,
+    wanted: &[Leaf],
 ) -> Result<LeftOut> {
     // A leaf may claim any size; nothing larger than a manifest allows is worth asking for.
     let possible = |leaf: &Leaf| leaf.size() <= memory.limit(leaf.epoch).unwrap_or(manifest::MAX_LIMIT);
-    let sizes = wanted.values().filter(|leaf| possible(leaf)).map(Leaf::size);
+    let sizes = wanted.iter().filter(|leaf| possible(leaf)).map(Leaf::size);
     let progress = out.bytes("fetching", sizes.fold(0, u64::saturating_add));
-    progress.set(
-        wanted
-            .values()
-            .map(|leaf| spool.here(leaf))
-            .fold(0, u64::saturating_add),
-    );
+    progress.set(wanted.iter().map(|leaf| spool.here(leaf)).fold(0, u64::saturating_add));
     let mut left_out = LeftOut::default();
-    for leaf in wanted.values() {
+    for leaf in wanted {
         let fetched = if possible(leaf) {
             spool.fetch(out, server, signer, leaf, &progress)
         } else {
