@@ -2,7 +2,7 @@
 //! what was ordered is ordered once, and the log goes on as couriers have seen it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -230,6 +230,10 @@ fn verify(rig: &Rig, server: &Server, reports: &[Vec<u8>], desk: &Desk, promised
     nothing_is_left(server.data(), reports, &destroyed);
 }
 
+/// Bytes in a row by which a report is known.
+const WINDOW: usize = 32;
+const BLOCK: usize = WINDOW / 2;
+
 /// In no file below a folder are there 32 bytes in a row of any of these reports.
 fn nothing_is_left(folder: &Path, reports: &[Vec<u8>], gone: &BTreeSet<Digest>) {
     if let Some(file) = trace(folder, reports, gone) {
@@ -238,29 +242,49 @@ fn nothing_is_left(folder: &Path, reports: &[Vec<u8>], gone: &BTreeSet<Digest>) 
 }
 
 fn trace(folder: &Path, reports: &[Vec<u8>], gone: &BTreeSet<Digest>) -> Option<PathBuf> {
+    let gone: Vec<_> = reports
+        .iter()
+        .filter(|report| gone.contains(&Digest::of(report)))
+        .collect();
     // Any 32 bytes in a row have a block of 16 in them that begins at a multiple of 16.
-    let (there, gone): (Vec<_>, Vec<_>) = reports.iter().partition(|report| !gone.contains(&Digest::of(report)));
-    let mut blocks: HashSet<&[u8]> = gone.iter().flat_map(|report| report.chunks_exact(16)).collect();
-    // What every sealed report says at its beginning.
-    for common in there
-        .first()
-        .into_iter()
-        .flat_map(|report| report[..1 << 14].windows(16))
-    {
-        blocks.remove(common);
-    }
+    let blocks: HashMap<&[u8], (&[u8], usize)> = gone
+        .iter()
+        .flat_map(|report| {
+            let places = (0..report.len()).step_by(BLOCK);
+            places
+                .zip(report.chunks_exact(BLOCK))
+                .map(|(at, block)| (block, (report.as_slice(), at)))
+        })
+        .collect();
     // By their first three bytes: nearly every place is passed at once.
     let place = |block: &[u8]| usize::from(block[0]) << 16 | usize::from(block[1]) << 8 | usize::from(block[2]);
     let mut begins = vec![false; 1 << 24];
-    for block in &blocks {
+    for block in blocks.keys() {
         begins[place(block)] = true;
     }
     files_below(folder).into_iter().find(|file| {
         let bytes = fs::read(file).unwrap();
-        bytes
-            .windows(16)
-            .any(|window| begins[place(window)] && blocks.contains(window))
+        bytes.windows(BLOCK).enumerate().any(|(at, window)| {
+            begins[place(window)]
+                && blocks
+                    .get(window)
+                    .is_some_and(|(report, offset)| alike(&bytes, at, report, *offset) >= needed(report, *offset))
+        })
     })
+}
+
+/// How many bytes around `at` are the same as those of `report` around `offset`.
+fn alike(bytes: &[u8], at: usize, report: &[u8], offset: usize) -> usize {
+    let before = bytes[..at].iter().rev().zip(report[..offset].iter().rev());
+    let after = bytes[at..].iter().zip(&report[offset..]);
+    before.take_while(|(here, there)| here == there).count() + after.take_while(|(here, there)| here == there).count()
+}
+
+/// How many bytes in a row only this report has. The labels in the header, 41 bytes at most, stand in every report, and a few
+/// random letters beside them are soon the same somewhere.
+fn needed(report: &[u8], offset: usize) -> usize {
+    let header = report.windows(5).position(|window| window == b"\n--- ").unwrap();
+    if offset <= header { 2 * WINDOW } else { WINDOW }
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
