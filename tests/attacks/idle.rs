@@ -89,9 +89,10 @@ fn thousands_of_connections_opened_and_closed() {
         }
     }
     let usage = target.stays_below_mib(96);
-    // What the first thousand took serves the next: nothing piles up.
+    // What the first thousand took serves the next, nothing piles up: three thousand more take less than one thousand buffers
+    // of 16 KiB, which may come into use later than others.
     assert!(
-        usage.peak_kib < after_two.unwrap() + (8 << 10),
+        usage.peak_kib < after_two.unwrap() + (16 << 10),
         "{after_two:?} {usage:?}"
     );
     target.recovers();

@@ -255,7 +255,7 @@ fn every_board_every_receipt_and_every_refusal_of_a_kind_has_one_length_headers_
     let mut other_slots = stored.clone();
     other_slots[60] ^= 1;
     let requests: Vec<(Vec<u8>, Vec<u8>)> = vec![
-        (head("GET", "/", ""), vec![]),
+        (head("GET", "/nothing", ""), vec![]),
         (head("GET", "/nothing/is/here?at=all", ""), vec![]),
         (head("GET", "/v1/board/no%20shard", ""), vec![]),
         (head("GET", "/v1/board/fff", ""), vec![]),
