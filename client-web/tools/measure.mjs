@@ -1,12 +1,11 @@
 // What the page costs on this machine: `node tools/measure.mjs [ROUNDS]`, after `npm run build`; leave the machine alone
 // meanwhile. Medians, in milliseconds, in Chromium with its JIT and without.
-import { launch, at, choose, open, press, type, walk } from "../tests/browser/browser.mjs";
+import { at, launch, open } from "../tests/browser/browser.mjs";
 import { found } from "../tests/browser/organization.mjs";
 import { handlersOf, serve } from "../tests/browser/served.mjs";
-import { textsOf } from "../tests/browser/tour.mjs";
+import { t, title, write } from "../tests/browser/visit.mjs";
 
 const rounds = Number(process.argv[2] ?? 15);
-const t = textsOf("en");
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const spread = (values) => `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`;
 
@@ -21,7 +20,6 @@ const watch = () => {
 };
 
 const organization = await found();
-const title = t["welcome.title"].replace("{name}", "Harbour House");
 const server = await serve(handlersOf(organization).handlers);
 const link = `${server.origin}/#${organization.fingerprint}`;
 
@@ -54,30 +52,7 @@ await server.close();
 
 /** Writes the shortest report, and gives the time between “Seal” and the sealed report. */
 async function seal(page) {
-  await press(page, t["welcome.write"]);
-  await walk(page, t, t["review.title"], {
-    [t["question.reporter.role"]]: async () => {
-      await choose(page, t["code.reporter_role.target"]);
-      await press(page, t["word.continue"]);
-    },
-    [t["question.narrative"]]: async () => {
-      await type(page, "They came at night.");
-      await press(page, t["word.continue"]);
-    },
-    [t["section.consent"]]: async () => {
-      await choose(page, t["word.yes"]);
-      await press(page, t["word.continue"]);
-    },
-  });
-  await press(page, t["review.go"]);
-  await at(page, t["codename.title"]);
-  const words = await page.$$eval(".words b", (words) => words.map((word) => word.textContent));
-  await press(page, t["codename.kept"]);
-  await at(page, t["codename.check.title"]);
-  const n = Number(/\d+/.exec(await page.$eval("main .label", (label) => label.textContent))[0]);
-  await type(page, words[n - 1]);
-  await press(page, t["word.continue"]);
-  await at(page, t["send.ready"]);
+  await write(page);
   const { seen } = await page.evaluate(() => ({ seen: window.seen }));
   return seen[t["send.ready"]] - seen[t["send.sealing"]];
 }

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use scopeguard::guard;
+
 use crate::target::Target;
 
 /// Between two looks at all connections of a siege.
@@ -71,7 +73,7 @@ pub(crate) fn siege(
                 std::thread::sleep(PAUSE);
             }
         });
-        let ends = SetOnDrop(over);
+        let ends = guard((), |()| over.store(true, Ordering::Relaxed));
         during();
         drop(ends);
         attacker.join().unwrap();
@@ -160,17 +162,9 @@ pub(crate) fn flood(
                 }
             });
         }
-        let ends = SetOnDrop(&over);
+        let ends = guard((), |()| over.store(true, Ordering::Relaxed));
         during();
         drop(ends);
     });
     next.into_inner().min(most)
-}
-
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

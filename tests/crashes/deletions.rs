@@ -25,12 +25,13 @@ use marram_tests::{
     organization::rng,
     server::{Server, this_epoch},
 };
+use scopeguard::guard;
 
 use crate::{
     kill::kill,
     loop_disk::LoopDisk,
     random_below,
-    rig::{Promised, Promises, Rig, SetOnDrop},
+    rig::{Promised, Promises, Rig},
     rounds,
 };
 
@@ -306,7 +307,7 @@ fn in_the_middle<T: Send>(
     let (returned, refused) = rig.while_posting(promises, &server.base, reports, |_| {
         std::thread::scope(|scope| {
             // Also if something is not as it must be: the orders end.
-            let _over = SetOnDrop(&over);
+            let _over = guard((), |()| over.store(true, Ordering::Release));
             let ordering = scope.spawn(|| Desk::orders(desk, rig, promises, &server.base, &over));
             let enough = desk.lock().unwrap().acknowledged() + 3 + random_below(4) as usize;
             while desk.lock().unwrap().acknowledged() < enough {

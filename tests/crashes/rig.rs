@@ -26,6 +26,7 @@ use marram_tests::{
     organization::{Organization, rng},
     server::{Server, this_epoch},
 };
+use scopeguard::guard;
 use serde_json::value::RawValue;
 
 const SUBMITTERS: usize = 32;
@@ -127,7 +128,7 @@ impl Rig {
                 });
             }
             // Also if it panics: the submitters end.
-            let over = SetOnDrop(&posting.over);
+            let over = guard((), |()| posting.over.store(true, Ordering::Release));
             let returned = during(&posting);
             drop(over);
             returned
@@ -291,14 +292,6 @@ impl Posting<'_> {
             *self.refusals.lock().unwrap().entry(kind).or_default() += 1;
             std::thread::sleep(COMES_BACK);
         }
-    }
-}
-
-pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 

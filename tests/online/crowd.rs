@@ -28,6 +28,7 @@ use marram_tests::{
     programs::{offline, program, succeeds},
     server::{Server, this_epoch},
 };
+use scopeguard::guard;
 use serde_json::{Value, value::RawValue};
 
 const POSTERS: usize = 32;
@@ -107,7 +108,7 @@ impl Crowd {
     /// Writes report after report, and sends one of four twice.
     fn posts(&self, reports: u64) {
         // Also if a receipt is wrong: the others must not wait for ever.
-        let _done = OnDrop(|| {
+        let _done = guard((), |()| {
             self.posting.fetch_sub(1, Ordering::AcqRel);
         });
         let address = format!("{}/v1/reports?epoch={}", self.server.base, this_epoch());
@@ -402,12 +403,4 @@ fn of_32_posters_two_caseworkers_and_two_couriers_at_once_nothing_is_lost_and_ev
         ordered.boards,
         brought.concat().len()
     );
-}
-
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }

@@ -42,15 +42,15 @@ struct Difference {
 /// `marram-courier audit`
 pub(crate) fn audit(out: &Output, home: &HomeArgs, args: &AuditArgs) -> Result<()> {
     let mut memory = Memory::open(home)?;
-    let link = memory.link_or(args.link.as_ref())?;
-    if !matches!(args.online.proxy, Some(Proxy::Socks { .. })) {
+    let link = memory.link_or(args.server.link.as_ref())?;
+    if !matches!(args.server.online.proxy, Some(Proxy::Socks { .. })) {
         out.warning(
             "without --proxy the server sees that it is the courier who looks, and can show it another page than visitors: \
              audit through Tor",
         );
     }
     let today = today();
-    let server = Server::new(out, &link, &args.online)?;
+    let server = Server::new(out, &link, &args.server.online)?;
     let mut differences = Vec::new();
 
     let json = server

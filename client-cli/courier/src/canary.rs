@@ -53,8 +53,8 @@ const MAX_LOST: usize = 100;
 /// `marram-courier canary`
 pub(crate) fn canary(out: &Output, home: &HomeArgs, args: &CanaryArgs) -> Result<()> {
     let mut memory = Memory::open(home)?;
-    let link = memory.link_or(args.link.as_ref())?;
-    if !matches!(args.online.proxy, Some(Proxy::Socks { .. })) {
+    let link = memory.link_or(args.server.link.as_ref())?;
+    if !matches!(args.server.online.proxy, Some(Proxy::Socks { .. })) {
         out.warning(
             "without --proxy the server sees that these reports come from the courier's address, and can treat them better \
              than others: send canaries through Tor",
@@ -105,7 +105,7 @@ pub(crate) fn canary(out: &Output, home: &HomeArgs, args: &CanaryArgs) -> Result
 
 /// The same requests as a submitter's, over connections of its own.
 fn send(out: &Output, memory: &mut Memory, link: &Link, args: &CanaryArgs, name: &str, today: Day) -> Result<Receipt> {
-    let server = Server::new(out, link, &args.online)?;
+    let server = Server::new(out, link, &args.server.online)?;
     let chain = server.charter(link.fingerprint())?;
     memory.accept_charter(link, chain.clone())?;
     let manifest = public_manifest(memory, &server, &chain, today)?;
@@ -119,7 +119,7 @@ fn send(out: &Output, memory: &mut Memory, link: &Link, args: &CanaryArgs, name:
     let codename = Codename::random(&mut UnwrapErr(getrandom::SysRng));
     let none = |_| Err(io::Error::other("a canary has no attachments"));
     let sealed = Sealed::seal(out, &manifest, &codename, content, &[], none)?;
-    let client = Client::new(link, &args.online).map_err(OnlineError::explained)?;
+    let client = Client::new(link, &args.server.online).map_err(OnlineError::explained)?;
     match sealed.send(out, &client, &manifest, today) {
         Ok(receipt) => Ok(receipt),
         Err(NotSent::Online(error)) => Err(error.explained()),

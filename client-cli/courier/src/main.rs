@@ -101,8 +101,9 @@ enum Command {
     Manual(ManualArgs),
 }
 
-#[derive(clap::Args)]
-struct PullArgs {
+/// Which server, and by what way.
+#[derive(clap::Args, Clone)]
+struct ServerArgs {
     /// The organization's link.
     #[arg(
         long,
@@ -111,6 +112,12 @@ struct PullArgs {
     link: Option<Link>,
     #[command(flatten)]
     online: OnlineArgs,
+}
+
+#[derive(clap::Args)]
+struct PullArgs {
+    #[command(flatten)]
+    server: ServerArgs,
     /// The bundle to write; there must be no such file yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -122,14 +129,8 @@ struct PullArgs {
 
 #[derive(clap::Args)]
 struct PublishArgs {
-    /// The organization's link.
-    #[arg(
-        long,
-        help = "The organization's link, needed the first time: https://HOST/#FINGERPRINT"
-    )]
-    link: Option<Link>,
     #[command(flatten)]
-    online: OnlineArgs,
+    server: ServerArgs,
     /// A charter chain (charter.json), signed manifests, orders (*.order), or folders with them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -137,14 +138,8 @@ struct PublishArgs {
 
 #[derive(clap::Args)]
 struct CanaryArgs {
-    /// The organization's link.
-    #[arg(
-        long,
-        help = "The organization's link, needed the first time: https://HOST/#FINGERPRINT"
-    )]
-    link: Option<Link>,
     #[command(flatten)]
-    online: OnlineArgs,
+    server: ServerArgs,
     /// How many to send
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     count: u32,
@@ -152,26 +147,14 @@ struct CanaryArgs {
 
 #[derive(clap::Args)]
 struct AuditArgs {
-    /// The organization's link.
-    #[arg(
-        long,
-        help = "The organization's link, needed the first time: https://HOST/#FINGERPRINT"
-    )]
-    link: Option<Link>,
     #[command(flatten)]
-    online: OnlineArgs,
+    server: ServerArgs,
 }
 
 #[derive(clap::Args)]
 struct WatchArgs {
-    /// The organization's link.
-    #[arg(
-        long,
-        help = "The organization's link, needed the first time: https://HOST/#FINGERPRINT"
-    )]
-    link: Option<Link>,
     #[command(flatten)]
-    online: OnlineArgs,
+    server: ServerArgs,
     /// The folder to write bundles into
     #[arg(long, value_name = "FOLDER")]
     into: PathBuf,

@@ -32,7 +32,7 @@ use crate::{
 pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Result<()> {
     drop(home.create("courier")?);
     let mut memory = Memory::open(home)?;
-    let link = memory.link_or(args.link.as_ref())?;
+    let link = memory.link_or(args.server.link.as_ref())?;
     let paths = outbox::expand(&args.files)?;
     let (orders, signed) = paths.into_iter().partition::<Vec<_>, _>(|path| outbox::is_order(path));
     let (charter, notes) = read(&signed)?;
@@ -64,7 +64,7 @@ pub(crate) fn publish(out: &Output, home: &HomeArgs, args: &PublishArgs) -> Resu
     }
 
     let orders = outbox::read(&orders, chain.instance(), today);
-    let server = Server::new(out, &link, &args.online)?;
+    let server = Server::new(out, &link, &args.server.online)?;
     let progress = out.count("publishing", to_send.len() as u64);
     for (path, route, content_type, bytes) in &to_send {
         let sent = server.put(route, content_type, bytes).map_err(OnlineError::explained);

@@ -47,8 +47,8 @@ pub(crate) fn pull(out: &Output, home: &HomeArgs, args: &PullArgs) -> Result<()>
     check_place(&args.out)?;
     let mut memory = Memory::open(home)?;
     let key = key::load(&memory.home)?;
-    let link = memory.link_or(args.link.as_ref())?;
-    let server = Server::new(out, &link, &args.online)?;
+    let link = memory.link_or(args.server.link.as_ref())?;
+    let server = Server::new(out, &link, &args.server.online)?;
     let today = today();
 
     let chain = server.charter(link.fingerprint())?;

@@ -104,8 +104,7 @@ pub(crate) fn watch(out: &Output, home: &HomeArgs, args: &WatchArgs) -> Result<(
     let round = || {
         let pulled = bundle_path(&args.into, Day::from_unix_seconds(now_unix_s())).and_then(|path| {
             let args = PullArgs {
-                link: args.link.clone(),
-                online: args.online.clone(),
+                server: args.server.clone(),
                 out: path,
                 all: false,
             };

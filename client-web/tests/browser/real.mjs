@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { PAGE } from "./served.mjs";
+
 const project = fileURLToPath(new URL("../../..", import.meta.url));
 const programs = process.env.MARRAM_PROGRAMS ?? join(project, "target/debug");
-const PAGE = join(project, "client-web/dist/page.html");
 const PASSPHRASE = "dune-grass-holds-7-sands";
 
 export async function foundReal(settings = (toml) => toml) {
@@ -39,7 +40,7 @@ export async function foundReal(settings = (toml) => toml) {
   const courierKey = JSON.parse(courier("--json", "key")).courier;
   const toml = readFileSync(join(project, "deploy/organization.toml"), "utf8").replace("LOG-KEY", logKey).replace("COURIER-KEY", courierKey);
   writeFileSync(join(folder, "stick/organization.toml"), settings(toml));
-  keyholder("ana", "issue", "--settings", "stick/organization.toml", "--charter", "stick/charter.json", "--epochs", "2", "--page", PAGE, "--out", "stick/batch", "--yes");
+  keyholder("ana", "issue", "--settings", "stick/organization.toml", "--charter", "stick/charter.json", "--epochs", "2", "--page", fileURLToPath(PAGE), "--out", "stick/batch", "--yes");
   keyholder("bek", "sign", "stick/batch", "--yes");
 
   const config = join(folder, "server/marram-server.toml");

@@ -8,12 +8,11 @@ import { pathToFileURL } from "node:url";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { at, choose, launch, open, press, type, walk } from "./browser.mjs";
+import { at, launch, open, press, type } from "./browser.mjs";
 import { foundReal } from "./real.mjs";
 import { PAGE } from "./served.mjs";
-import { textsOf } from "./tour.mjs";
+import { t, write } from "./visit.mjs";
 
-const t = textsOf("en");
 const title = t["welcome.title"].replace("{name}", "Dune Grass Aid");
 
 let real, browser, folder;
@@ -38,34 +37,6 @@ async function watched(page) {
   client.on("Audits.issueAdded", ({ issue }) => said.push(JSON.stringify(issue)));
   client.on("Network.requestWillBeSent", ({ request }) => asked.push(`${request.method} ${request.url}`));
   return { said, asked };
-}
-
-/** Writes the shortest report, up to the sealed one. */
-async function seal(page) {
-  await press(page, t["welcome.write"]);
-  await walk(page, t, t["review.title"], {
-    [t["question.reporter.role"]]: async () => {
-      await choose(page, t["code.reporter_role.target"]);
-      await press(page, t["word.continue"]);
-    },
-    [t["question.narrative"]]: async () => {
-      await type(page, "They came at night.");
-      await press(page, t["word.continue"]);
-    },
-    [t["section.consent"]]: async () => {
-      await choose(page, t["word.yes"]);
-      await press(page, t["word.continue"]);
-    },
-  });
-  await press(page, t["review.go"]);
-  await at(page, t["codename.title"]);
-  const words = await page.$$eval(".words b", (words) => words.map((word) => word.textContent));
-  await press(page, t["codename.kept"]);
-  await at(page, t["codename.check.title"]);
-  const n = Number(/\d+/.exec(await page.$eval("main .label", (label) => label.textContent))[0]);
-  await type(page, words[n - 1]);
-  await press(page, t["word.continue"]);
-  await at(page, t["send.ready"]);
 }
 
 const reports = () => {
@@ -97,7 +68,7 @@ describe("the real server", () => {
     const [first, ...paths] = asked.filter((line) => line !== "GET data:,").map((line) => line.replace(real.origin, ""));
     expect(first).toBe("GET /");
     expect(paths.every((path) => path.startsWith("GET /v1/"))).toBe(true);
-    await seal(page);
+    await write(page, { from: title });
     await press(page, t["send.go"]);
     await at(page, t["sent.title"]);
     const elsewhere = asked.filter((line) => !line.includes(` ${real.origin}/`) && line !== "GET data:,");
@@ -149,7 +120,7 @@ describe("without scripts", () => {
     await at(offline, title);
     const client = await offline.createCDPSession();
     await client.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder, browserContextId: offline.browserContext().id });
-    await seal(offline);
+    await write(offline, { from: title });
     await press(offline, t["send.save"]);
     const sealed = () => readdirSync(folder).find((name) => name.endsWith(".age"));
     for (let n = 0; n < 100 && sealed() === undefined; n++) await new Promise((resolve) => setTimeout(resolve, 100));

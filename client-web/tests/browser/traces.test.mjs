@@ -100,17 +100,22 @@ describe("a whole visit: a report with an attachment, and later the answer", () 
   });
 });
 
+/** From the first screen to the question in which most is written. */
+async function walkToNarrative(page) {
+  await press(page, t["welcome.write"]);
+  await walk(page, t, t["question.narrative"], {
+    [t["question.reporter.role"]]: async () => {
+      await choose(page, t["code.reporter_role.target"]);
+      await press(page, t["word.continue"]);
+    },
+  });
+}
+
 describe("leaving", () => {
   it("empties the page at once, takes its place in the history, and leaves nothing behind", async () => {
     const { page, done } = await opened(browser);
     await at(page, title);
-    await press(page, t["welcome.write"]);
-    await walk(page, t, t["question.narrative"], {
-      [t["question.reporter.role"]]: async () => {
-        await choose(page, t["code.reporter_role.target"]);
-        await press(page, t["word.continue"]);
-      },
-    });
+    await walkToNarrative(page);
     await type(page, "They came at night.");
     await page.setRequestInterception(true);
     page.on("request", (request) => {
@@ -153,13 +158,7 @@ describe("leaving", () => {
     await page.reload();
     expect(asked).toEqual([]);
     await at(page, title);
-    await press(page, t["welcome.write"]);
-    await walk(page, t, t["question.narrative"], {
-      [t["question.reporter.role"]]: async () => {
-        await choose(page, t["code.reporter_role.target"]);
-        await press(page, t["word.continue"]);
-      },
-    });
+    await walkToNarrative(page);
     await page.click("main textarea");
     await page.keyboard.type("They came.");
     await page.reload();

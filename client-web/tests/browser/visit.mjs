@@ -26,9 +26,12 @@ export async function opened(browser, { change = {}, fingerprint, organization, 
   };
 }
 
-/** Writes the shortest report there is, up to where the words are asked for, or sealed and waiting to be sent. Gives the words. */
-export async function write(page, { files = [], seal = true } = {}) {
-  await at(page, title);
+/**
+ * Writes the shortest report there is, from the first screen, which has this title, up to where the words are asked for, or
+ * sealed and waiting to be sent. Gives the words.
+ */
+export async function write(page, { files = [], seal = true, from = title } = {}) {
+  await at(page, from);
   await press(page, t["welcome.write"]);
   await walk(page, t, t["review.title"], {
     [t["question.reporter.role"]]: async () => {
