@@ -1,4 +1,4 @@
-//! The programs, as `cargo build --workspace --bins` left them, run as their users would run them.
+//! The programs, as they were last built, run as their users would run them.
 
 use std::{
     ffi::OsStr,
