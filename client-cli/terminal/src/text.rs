@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use textwrap::{WordSeparator, WordSplitter, core::Word};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -125,7 +126,8 @@ pub fn truncate(text: &str, max: usize) -> String {
 }
 
 /// Breaks a text into lines of at most `columns`, each after `indent` spaces; existing line ends stay. Chinese and
-/// Tibetan, which have no spaces, break by UAX 14. Does not make anything visible.
+/// Tibetan, which have no spaces, break by UAX 14. Keys, paths and options stay whole where a line can hold them.
+/// Does not make anything visible.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     wrap_hanging(text, columns, indent, indent)
 }
@@ -136,9 +138,35 @@ pub(crate) fn wrap_hanging(text: &str, columns: usize, first: usize, rest: usize
     let options = textwrap::Options::new(columns.max(first.max(rest) + 8))
         .initial_indent(&initial)
         .subsequent_indent(&subsequent)
+        .word_separator(WordSeparator::Custom(words))
+        .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     let lines = textwrap::wrap(text, options);
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+/// The parts of a line: what stands between spaces, and within that what UAX 14 parts, but for its chances inside what is
+/// written in ASCII. It would break after a `/` of a path or of a key in base64, and whoever copies or compares that
+/// needs it whole.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    Box::new(WordSeparator::AsciiSpace.find_words(line).flat_map(|spaced| {
+        let (text, mut start, mut end) = (spaced.word, 0, 0);
+        let mut parts = Vec::new();
+        for part in WordSeparator::UnicodeBreakProperties.find_words(text) {
+            let inside_ascii =
+                text[..end].ends_with(|c: char| c.is_ascii()) && part.word.starts_with(|c: char| c.is_ascii());
+            if !inside_ascii && end > start {
+                parts.push(Word::from(&text[start..end]));
+                start = end;
+            }
+            end += part.word.len() + part.whitespace.len();
+        }
+        parts.push(Word {
+            whitespace: spaced.whitespace,
+            ..Word::from(&text[start..])
+        });
+        parts
+    }))
 }
 
 /// Whether a text holds letters that run from right to left (Hebrew, Arabic, Uyghur, Syriac, Thaana, N'Ko, …).
@@ -234,6 +262,21 @@ mod tests {
         );
         assert!(wrap(&"x".repeat(100), 20, 0).lines().all(|line| width(line) <= 20));
         assert_eq!(wrap("a\n\nb", 20, 2), "  a\n\n  b");
+    }
+
+    #[test]
+    fn what_is_copied_or_compared_stays_whole() {
+        let key = "plzTuxvhF7y5SwDMrMwbY7Dne/CGRiZai9n4J9TMWjk=";
+        assert_eq!(
+            wrap(&format!("the key changes to {key}"), 50, 0),
+            format!("the key changes to\n{key}")
+        );
+        assert_eq!(
+            wrap("the folder /usr/lib and --no-color", 16, 0),
+            "the folder\n/usr/lib and\n--no-color"
+        );
+        // What no line can hold is broken all the same.
+        assert!(wrap(key, 20, 0).lines().all(|line| width(line) <= 20));
     }
 
     #[test]
