@@ -34,7 +34,7 @@ use marram_crypto::{
     enrolment::EnrolmentError,
     secret::SecretBytes,
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 use zeroize::Zeroizing;
 
 use crate::key_file;
@@ -162,6 +162,9 @@ impl Casebook {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => CasebookError::WrongKey(path.to_owned()),
             _ => error.into(),
         })?;
+        // A plan that holds for every value. Otherwise the partial indices have SQLite plan a query by digest anew for each
+        // digest, which takes longer than the query.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.execute_batch(
             "PRAGMA temp_store = MEMORY;
              PRAGMA secure_delete = ON;

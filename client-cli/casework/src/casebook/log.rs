@@ -105,7 +105,8 @@ impl Casebook {
     /// [`CasebookError`].
     pub fn proven_leaf(&self, digest: Digest) -> Result<Option<u64>> {
         let sql = "SELECT min(idx) FROM leaf WHERE digest = ?1";
-        let index: Option<i64> = self.db.query_row(sql, [digest.as_bytes()], |row| row.get(0))?;
+        let mut query = self.db.prepare_cached(sql)?;
+        let index: Option<i64> = query.query_row([digest.as_bytes()], |row| row.get(0))?;
         index.map(unsigned).transpose()
     }
 
