@@ -118,7 +118,7 @@ function withoutScripts(): string {
     return `<section lang="${language}" dir="${direction}"><h1>${line("noscript.title")}</h1><p class="lead">${line("noscript.why")}</p>
 <p>${line("noscript.ways")}</p><ul><li>${line("noscript.tor")}</li><li>${line("noscript.program")}</li></ul>
 <h2>${line("noscript.drop")}</h2><p>${line("noscript.drop.text")}</p><p class="help">${line("noscript.drop.server")}</p>
-<form method="post" action="/drop" enctype="multipart/form-data"><p><label>${line("noscript.drop.file")} <input type="file" name="report" accept=".age" required></label></p><p><button>${line("noscript.drop.send")}</button></p></form></section>`;
+<form method="post" action="/drop?language=${language}" enctype="multipart/form-data"><p><label>${line("noscript.drop.file")} <input type="file" name="report" accept=".age" required></label></p><p><button>${line("noscript.drop.send")}</button></p></form></section>`;
   });
   return `<noscript>${parts.join("\n")}</noscript><p id="wait">${escape(fixed[0]!.text("noscript.old"))}</p>`;
 }

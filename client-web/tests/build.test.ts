@@ -47,6 +47,12 @@ describe("the built page", () => {
     expect([...new Set(links)]).toEqual(["https://www.wikipedia.org"]);
   });
 
+  it("has a form for sealed files in each language, whose answer is in that language", () => {
+    const forms = page.matchAll(/<section lang="([^"]+)"(?:(?!<\/section>)[\s\S])*?<form method="post" action="\/drop\?language=([^"]+)"/g);
+    const languages = [...forms].map(([, spoken, answered]) => [spoken, answered]);
+    expect(languages).toEqual(gatherTexts().fixed.map(({ language }) => [language, language]));
+  });
+
   it("has a policy that allows this script and style, by their hashes, and no other", () => {
     const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(page)![1]!;
     const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;

@@ -4,7 +4,10 @@
 
 mod harness;
 
-use std::net::{Shutdown, TcpStream};
+use std::{
+    collections::HashSet,
+    net::{Shutdown, TcpStream},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use harness::{Answer, LIMIT, SMALL, Server, contains, files_in, read_answer, sealed, send, send_raw};
@@ -25,8 +28,12 @@ fn form(report: &[u8]) -> Vec<u8> {
 }
 
 fn drop_form(server: &Server, body: &[u8]) -> Answer {
+    drop_form_at(server, "/drop", body)
+}
+
+fn drop_form_at(server: &Server, path: &str, body: &[u8]) -> Answer {
     let content_type = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
-    send(server.address, "POST", "/drop", &content_type, body)
+    send(server.address, "POST", path, &content_type, body)
 }
 
 fn html(answer: &Answer) -> &str {
@@ -61,7 +68,7 @@ fn a_sealed_file_is_taken_from_a_form_and_is_there_for_the_courier() {
         let answer = drop_form(&server, &form(&report)).expect(201);
         assert_eq!(became(&answer), "received");
         let receipt = html(&answer)
-            .split("<pre>")
+            .split("<pre dir=\"ltr\">")
             .nth(1)
             .unwrap()
             .split("</pre>")
@@ -89,6 +96,73 @@ fn the_same_file_is_kept_once_by_whichever_way_it_comes() {
     assert!(first.head == again.head && first.body == again.body);
     server.post(server.epoch(), &report).expect(201);
     assert_eq!(server.leaves().len(), 1);
+}
+
+/// Every language of the page, and in which direction it is written.
+const LANGUAGES: [(&str, &str); 12] = [
+    ("en", "ltr"),
+    ("zh-Hans", "ltr"),
+    ("zh-Hant", "ltr"),
+    ("ug", "rtl"),
+    ("bo", "ltr"),
+    ("fa", "rtl"),
+    ("ar", "rtl"),
+    ("tr", "ltr"),
+    ("ru", "ltr"),
+    ("vi", "ltr"),
+    ("es", "ltr"),
+    ("fr", "ltr"),
+];
+
+#[test]
+fn the_answer_is_in_the_language_of_the_form_and_has_one_length_in_all() {
+    let server = Server::start();
+    let manifest = server.publish(server.epoch());
+    let report = sealed(&manifest, 0);
+    let mut said = HashSet::new();
+    for (language, direction) in LANGUAGES {
+        let path = format!("/drop?language={language}");
+        let received = drop_form_at(&server, &path, &form(&report)).expect(201);
+        let refused = drop_form_at(&server, &path, &form(b"")).expect(400);
+        let opened_again = server.get(&path).expect(405);
+        for (answer, name) in [
+            (&received, "received"),
+            (&refused, "not-the-form"),
+            (&opened_again, "method-not-allowed"),
+        ] {
+            assert_eq!(became(answer), name);
+            let head = format!("<!doctype html>\n<html lang=\"{language}\" dir=\"{direction}\">\n");
+            assert!(html(answer).starts_with(&head), "{language}");
+            let (_, text) = html(answer).split_once("<h1>").unwrap();
+            assert!(said.insert(text.to_owned()), "{language}: {name} is another language's");
+        }
+    }
+    assert_eq!(server.leaves().len(), 1);
+}
+
+#[test]
+fn another_language_or_none_is_english_and_nothing_of_the_address_is_in_the_answer() {
+    let server = Server::start();
+    let english = drop_form_at(&server, "/drop?language=en", &form(b"")).expect(503);
+    for query in [
+        "",
+        "?",
+        "?language",
+        "?language=",
+        "?language=de",
+        "?language=UG",
+        "?language=ug-CN",
+        "?language=ug&language=bo",
+        "?lang=ug",
+        "?language=%00",
+        "?language=%FF%FE",
+        "?language=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "?language=..%2F..%2Fen",
+        &format!("?language={}", "ug".repeat(2000)),
+    ] {
+        let answer = drop_form_at(&server, &format!("/drop{query}"), &form(b"")).expect(503);
+        assert!(answer.head == english.head && answer.body == english.body, "{query}");
+    }
 }
 
 #[test]

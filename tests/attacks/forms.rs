@@ -76,7 +76,7 @@ fn forms_that_stop_at_any_byte_or_hold_something_else_leave_nothing() {
     for stream in &mut streams {
         if let Some((status, body)) = answer(stream) {
             assert!((400..500).contains(&status), "{status}");
-            assert_eq!(body.len(), 4096);
+            assert_eq!(body.len(), 8192);
         }
     }
     drop(streams);

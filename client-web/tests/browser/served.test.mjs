@@ -13,6 +13,7 @@ import { foundReal } from "./real.mjs";
 import { PAGE } from "./served.mjs";
 import { t, write } from "./visit.mjs";
 
+const uyghur = JSON.parse(readFileSync(new URL("../../../server/src/http/drop/texts/ug.json", import.meta.url), "utf8"));
 const title = t["welcome.title"].replace("{name}", "Dune Grass Aid");
 
 let real, browser, folder;
@@ -103,7 +104,7 @@ describe("the real server", () => {
 });
 
 describe("without scripts", () => {
-  it("a file that a saved page has sealed goes through the form, is received, and is opened by a caseworker", async () => {
+  it("a file that a saved page has sealed goes through the form, is received, and is opened by a caseworker; the answer is in the form's language", async () => {
     // Sealed on a saved copy, without a network.
     const copy = join(folder, "page.html");
     copyFileSync(PAGE, copy);
@@ -130,19 +131,21 @@ describe("without scripts", () => {
     const page = await context.newPage();
     await page.setJavaScriptEnabled(false);
     const { said, asked } = await watched(page);
-    const drop = async (file) => {
+    const drop = async (file, language) => {
       await page.goto(`${real.origin}/`);
-      const input = await page.$("form input[type=file]");
+      const input = await page.$(`section[lang=${language}] form input[type=file]`);
       await input.uploadFile(file);
-      await page.focus("form button");
+      await page.focus(`section[lang=${language}] form button`);
       await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
       return (await page.content()).replace(/\s+/g, " ");
     };
     // First by mistake another file.
-    expect(await drop(join(real.folder, "stick/charter.json"))).toContain("This is not a sealed file for this organization");
+    const mistaken = await drop(join(real.folder, "stick/charter.json"), "ug");
+    expect(mistaken).toContain(`<h1>${uyghur.refused.not_sealed.title}</h1>`);
+    expect(mistaken).toContain('<html lang="ug" dir="rtl">');
     const statuses = said.splice(0).filter((line) => !/status of 4\d\d/.test(line));
     expect(statuses).toEqual([]);
-    expect(await drop(join(folder, sealed()))).toContain("<h1>Received</h1>");
+    expect(await drop(join(folder, sealed()), "en")).toContain("<h1>Received</h1>");
     expect(await page.evaluate(() => getComputedStyle(document.querySelector("main")).maxWidth)).not.toBe("none");
     expect(said).toEqual([]);
     expect(asked.filter((line) => !line.includes(` ${real.origin}/`) && line !== "GET data:,")).toEqual([]);
