@@ -17,6 +17,7 @@ use marram_crypto::{
 };
 use marram_online::{clock::today, error::OnlineError, proxy::Proxy};
 use marram_terminal::{error::fail, home::HomeArgs, output::Output, text};
+use serde_json::Value;
 
 use crate::{
     AuditArgs,
@@ -24,6 +25,8 @@ use crate::{
     server::Server,
 };
 
+/// Largest answer of `/v1/organization`, in bytes.
+const MAX_ORGANIZATION_LEN: u64 = 4_000_000;
 /// Largest page, in bytes, compressed or not.
 const MAX_PAGE_LEN: u64 = 4 << 20;
 /// As browsers ask over TLS, as they ask an onion service, and as programs do.
@@ -33,7 +36,7 @@ const SHOWN: usize = 40;
 
 /// Something that is not as the keyholders have signed it.
 struct Difference {
-    /// `charter`, `manifest` or `page`.
+    /// `charter`, `manifest`, `organization` or `page`.
     what: &'static str,
     how: String,
     next: &'static str,
@@ -70,6 +73,10 @@ pub(crate) fn audit(out: &Output, home: &HomeArgs, args: &AuditArgs) -> Result<(
             "manifest  epoch {}, version {}, as the keyholders have signed it",
             manifest.epoch, manifest.version
         ));
+    }
+
+    if let Some((chain, manifest)) = charter.as_ref().zip(manifest.as_ref()) {
+        take(judged_organization(&server, chain, manifest)?, &mut differences);
     }
 
     let remembered = || {
@@ -175,6 +182,34 @@ fn judged_manifest(memory: &Memory, server: &Server<'_>, today: Day) -> Result<R
         return differs(error.to_string(), MemoryError::NEXT);
     }
     Ok(Ok(manifest))
+}
+
+/// What the page reads: in one answer the same charter and manifest that programs are shown.
+fn judged_organization(
+    server: &Server<'_>,
+    chain: &CharterChain,
+    manifest: &Manifest,
+) -> Result<Result<(), Difference>> {
+    let json = server
+        .public("/v1/organization", MAX_ORGANIZATION_LEN)
+        .map_err(OnlineError::explained)?;
+    let shown: Option<Value> = serde_json::from_slice(&json).ok();
+    let same = serde_json::json!({
+        "charters": serde_json::from_str::<Value>(&chain.to_json())?,
+        "manifest": String::from_utf8_lossy(&manifest.to_bytes()),
+    });
+    Ok(if shown == Some(same) {
+        Ok(())
+    } else {
+        Err(Difference {
+            what: "organization",
+            how: "the page is shown another charter or manifest (/v1/organization) than programs are (/v1/charter, \
+                  /v1/manifest)"
+                .to_owned(),
+            next: "run it again, for the keyholders may have published just now. If it stays, tell them and the operator: \
+                   the page would seal for keys that were replaced, or for nobody",
+        })
+    })
 }
 
 /// The page's digest, if it is one that the manifest names and the same whoever asks.

@@ -37,7 +37,7 @@ pub struct Request {
 }
 
 /// What to do with a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Reply {
     /// Answer it.
     Answer {

@@ -151,6 +151,20 @@ fn an_old_manifest_is_named_and_the_page_is_held_against_the_newest_that_is_know
 }
 
 #[test]
+fn a_superseded_manifest_that_only_the_page_is_shown_is_named() {
+    let mut first = None;
+    let mut world = honest(World::hostile(move |request, now| {
+        (request.path == "/v1/organization").then(|| first.get_or_insert_with(|| now.clone()).clone())
+    }));
+    audit(&world).succeeded();
+    world.draft.version = 2;
+    show_manifest(&world);
+    let (what, how) = differs(&audit(&world));
+    assert_eq!(what, "organization");
+    assert!(how.contains("/v1/organization"), "{how}");
+}
+
+#[test]
 fn another_organizations_charter_is_named() {
     let world = honest(World::new());
     audit(&world).succeeded();

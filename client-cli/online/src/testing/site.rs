@@ -90,6 +90,13 @@ impl Site {
             ("GET", "/") => self.show_page(request.header("accept-encoding")),
             ("GET", "/v1/charter") => Reply::of(200, "application/json", self.charter.clone()),
             ("GET", "/v1/manifest") => Reply::of(200, "text/plain", self.manifest.clone()),
+            ("GET", "/v1/organization") => {
+                let organization = serde_json::json!({
+                    "charters": serde_json::from_slice::<serde_json::Value>(&self.charter).unwrap_or_default(),
+                    "manifest": String::from_utf8_lossy(&self.manifest),
+                });
+                Reply::of(200, "application/json", organization.to_string())
+            }
             ("PUT", "/v1/charter" | "/v1/manifest") => Reply::of(201, "text/plain", ""),
             ("POST", "/v1/reports") => self.accept(request),
             ("POST", "/v1/orders") => self.accept_order(request),
