@@ -37,12 +37,14 @@ pub struct Accounted {
 /// # Errors
 /// Of the casebook.
 pub fn account(casebook: &mut Casebook, today: Day) -> anyhow::Result<Accounted> {
-    let accounted = proof::settle(casebook, today)?;
-    orders::judge(casebook, today)?;
-    proof::compare_heads(casebook, today)?;
-    leaves::classify(casebook, today)?;
-    refresh(casebook, today)?;
-    Ok(accounted)
+    casebook.at_hand(|casebook| {
+        let accounted = proof::settle(casebook, today)?;
+        orders::judge(casebook, today)?;
+        proof::compare_heads(casebook, today)?;
+        leaves::classify(casebook, today)?;
+        refresh(casebook, today)?;
+        Ok(accounted)
+    })
 }
 
 /// Raises what comes of time passing: a checkpoint that has become stale, orders that were not applied, canaries that did

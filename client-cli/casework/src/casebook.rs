@@ -47,6 +47,11 @@ const SCHEMA_VERSION: u32 = 1;
 /// "MaRr": tells a casebook from any other database, after the key is right.
 const APPLICATION_ID: u32 = 0x4d61_5272;
 
+/// What `SQLite` keeps of the casebook in memory, in KiB: the pages at the upper ends of its trees, and those of a report.
+const CACHE_KIB: u32 = 8 << 10;
+/// The same for [`Casebook::at_hand`].
+const CACHE_AT_HAND_KIB: u32 = 256 << 10;
+
 /// An open casebook.
 pub struct Casebook {
     db: Connection,
@@ -140,6 +145,22 @@ impl Casebook {
         Ok(Changes { tx })
     }
 
+    /// Does work that looks up every leaf by its digest, all over the casebook: while it lasts, as much of the casebook may be
+    /// in memory as a log of a million leaves takes. A page that is read again is decrypted and authenticated again.
+    ///
+    /// # Errors
+    /// Of the work, and [`CasebookError`].
+    pub fn at_hand<T>(&mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.db
+            .execute_batch(&cache_of(CACHE_AT_HAND_KIB))
+            .map_err(CasebookError::from)?;
+        let done = work(self);
+        self.db
+            .execute_batch(&cache_of(CACHE_KIB))
+            .map_err(CasebookError::from)?;
+        done
+    }
+
     fn connect(path: &Path, key: &SecretBytes<32>) -> Result<Self> {
         // SQLite calls itself ready before SQLCipher is: of two threads that open their first database at once, the second
         // would find no cipher.
@@ -171,11 +192,16 @@ impl Casebook {
              PRAGMA foreign_keys = ON;
              PRAGMA trusted_schema = OFF;
              PRAGMA locking_mode = EXCLUSIVE;
-             PRAGMA synchronous = EXTRA;
-             PRAGMA cache_size = -8192;",
+             PRAGMA synchronous = EXTRA;",
         )?;
+        db.execute_batch(&cache_of(CACHE_KIB))?;
         Ok(Self { db })
     }
+}
+
+fn cache_of(kib: u32) -> String {
+    // SQLite counts pages, and kibibytes if the number is negative.
+    format!("PRAGMA cache_size = -{kib}; PRAGMA shrink_memory;")
 }
 
 impl Changes<'_> {

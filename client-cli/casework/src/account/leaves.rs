@@ -51,7 +51,7 @@ pub(super) fn classify(casebook: &mut Casebook, today: Day) -> anyhow::Result<()
             judged.push((leaf, classifier.judge(casebook, &leaf)?));
         }
         let changes = casebook.change()?;
-        for (leaf, judged) in judged {
+        for (leaf, judged) in &judged {
             let index = leaf.known.index;
             let subject = format!("leaf {index}");
             let now = judged.alarms.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
@@ -74,7 +74,13 @@ pub(super) fn classify(casebook: &mut Casebook, today: Day) -> anyhow::Result<()
             if matches!(judged.class, Class::Deleted | Class::DeletedUnopened) {
                 changes.set_deletion_done(leaf.known.leaf.digest)?;
             }
-            changes.set_class(index, judged.class)?;
+        }
+        for alike in judged.chunk_by(|(_, one), (_, next)| one.class == next.class) {
+            if let [(first, judged), ..] = alike
+                && let [.., (last, _)] = alike
+            {
+                changes.set_class(first.known.index, last.known.index, judged.class)?;
+            }
         }
         changes.commit()?;
     }

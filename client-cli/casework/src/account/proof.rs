@@ -114,19 +114,14 @@ fn settle_one(casebook: &mut Casebook, chain: &CharterChain, claim: &Claim, toda
     let settled = if head.size <= proven {
         Settled::Dropped
     } else {
-        match changes.build(claim.id, None, head.size, |_, _, _| Ok(()))? {
+        match changes.build(claim.id, None, head.size)? {
             Built::Gap(missing) => {
                 changes.commit()?;
                 let size = head.size;
                 return Ok(Settled::Waits(Waiting::Gap { missing, size }));
             }
-            Built::Tree(tree) if tree.root() == head.root => {
-                let day = checkpoint.day();
-                changes.build(claim.id, None, head.size, |tree, index, leaf| {
-                    changes.add_leaf(tree, index, leaf, day)
-                })?;
-                changes.add_mark(&tree)?;
-                changes.thin_marks(proven)?;
+            Built::Tree(grown) if grown.tree.root() == head.root => {
+                changes.grow(claim.id, &grown, checkpoint.day())?;
                 Settled::Proven
             }
             // With leaves of other bundles: those may be the wrong ones, and the right ones may come.
@@ -261,11 +256,11 @@ pub(crate) fn forked(
 fn contradicts(changes: &Changes<'_>, claim: &Claim, at: u64, head: Head, today: Day) -> anyhow::Result<()> {
     let proven = changes.tree()?.size();
     if at < proven {
-        let own = changes.build(claim.id, Some(at), head.size, |_, _, _| Ok(()))?;
-        if matches!(own, Built::Tree(tree) if tree.root() == head.root) {
+        let own = changes.build(claim.id, Some(at), head.size)?;
+        if matches!(own, Built::Tree(grown) if grown.tree.root() == head.root) {
             let mut own_at = None;
-            if let Built::Tree(tree) = changes.build(claim.id, Some(at), proven.min(head.size), |_, _, _| Ok(()))? {
-                own_at = Some(tree.head());
+            if let Built::Tree(grown) = changes.build(claim.id, Some(at), proven.min(head.size))? {
+                own_at = Some(grown.tree.head());
             }
             if let Some((own_at, other)) = own_at.zip(changes.root_at(proven.min(head.size))?) {
                 let note = String::from_utf8_lossy(&claim.note);

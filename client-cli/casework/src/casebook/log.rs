@@ -56,7 +56,16 @@ pub enum Built {
     /// A leaf is missing: the index of the first.
     Gap(u64),
     /// The tree up to there.
-    Tree(Tree),
+    Tree(Grown),
+}
+
+/// A tree that was built of leaves that are not proven yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grown {
+    /// Its edge.
+    pub tree: Tree,
+    /// Its edges on the way that are to be marks.
+    marks: Vec<Tree>,
 }
 
 const LEAF: &str = "idx, digest, epoch, day, log2_size";
@@ -245,18 +254,11 @@ impl Changes<'_> {
         first.map(unsigned).transpose()
     }
 
-    /// Builds the tree up to `size` from `start`, or from the proven tree's end: with the claim's leaves, else proven ones,
-    /// else those that any other claim has. `each` gets every leaf.
+    /// Builds the tree up to `size` from `start`, or from the proven tree's end, with [the leaves](Self::leaves) of a claim.
     ///
     /// # Errors
     /// [`CasebookError`].
-    pub fn build(
-        &self,
-        claim: i64,
-        start: Option<u64>,
-        size: u64,
-        mut each: impl FnMut(&Tree, u64, &Leaf) -> Result<()>,
-    ) -> Result<Built> {
+    pub fn build(&self, claim: i64, start: Option<u64>, size: u64) -> Result<Built> {
         let mut tree = match start {
             Some(start) => match tree_at(&self.tx, start)? {
                 Some(tree) => tree,
@@ -264,46 +266,79 @@ impl Changes<'_> {
             },
             None => tree(&self.tx, None)?,
         };
-        let sql = format!("SELECT {LEAF} FROM claimed_leaf WHERE claim = ?1 AND idx >= ?2 ORDER BY idx");
-        let mut own = self.tx.prepare(&sql)?;
-        let mut own = own.query(params![claim, signed(tree.size())?])?;
-        let mut next = own.next()?.map(known_leaf).transpose()?;
-        for index in tree.size()..size {
-            let leaf = match next.filter(|next| next.index == index) {
-                Some(known) => {
-                    next = own.next()?.map(known_leaf).transpose()?;
-                    Some(known.leaf)
-                }
-                None => match self.leaf_at(index)? {
-                    Some(leaf) => Some(leaf),
-                    None => self.claimed_by_any(index)?,
-                },
-            };
-            let Some(leaf) = leaf else { return Ok(Built::Gap(index)) };
-            tree.push(&leaf);
-            each(&tree, index, &leaf)?;
-        }
-        Ok(Built::Tree(tree))
+        let mut marks = Vec::new();
+        let missing = self.leaves(claim, tree.size(), size, |known| {
+            tree.push(&known.leaf);
+            if tree.size().is_multiple_of(MARK_EVERY) {
+                marks.push(tree.clone());
+            }
+            Ok(())
+        })?;
+        Ok(match missing {
+            Some(missing) => Built::Gap(missing),
+            None => Built::Tree(Grown { tree, marks }),
+        })
     }
 
-    /// Adds a proven leaf, behind all others, and a mark of the tree that ends with it where one is due.
+    /// The proven tree grows to this one, which was built of the same claim.
     ///
     /// # Errors
     /// [`CasebookError`].
-    pub fn add_leaf(&self, tree: &Tree, index: u64, leaf: &Leaf, seen: Day) -> Result<()> {
+    pub fn grow(&self, claim: i64, grown: &Grown, seen: Day) -> Result<()> {
+        let proven = self.tree()?.size();
         let sql = "INSERT INTO leaf (idx, digest, epoch, day, log2_size, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        self.tx.prepare_cached(sql)?.execute(params![
-            signed(index)?,
-            leaf.digest.as_bytes(),
-            leaf.epoch.number(),
-            leaf.day.number(),
-            leaf.log2_size,
-            seen.number()
-        ])?;
-        if tree.size().is_multiple_of(MARK_EVERY) {
-            self.add_mark(tree)?;
+        let mut insert = self.tx.prepare_cached(sql)?;
+        self.leaves(claim, proven, grown.tree.size(), |KnownLeaf { index, leaf }| {
+            insert.execute(params![
+                signed(index)?,
+                leaf.digest.as_bytes(),
+                leaf.epoch.number(),
+                leaf.day.number(),
+                leaf.log2_size,
+                seen.number()
+            ])?;
+            Ok(())
+        })?;
+        for mark in &grown.marks {
+            self.add_mark(mark)?;
+        }
+        self.add_mark(&grown.tree)?;
+        // What was the end is a mark no more, unless it is one of those that stay, or the first.
+        if !proven.is_multiple_of(MARK_EVERY) {
+            let sql = "DELETE FROM mark WHERE size = ?1 AND size > (SELECT min(size) FROM mark)";
+            self.tx.execute(sql, [signed(proven)?])?;
         }
         Ok(())
+    }
+
+    /// The leaves from `from` up to `to`, in their order: those of the claim, else proven ones, else those that any other
+    /// claim has. Ends at the first that is missing, and gives its index.
+    fn leaves(
+        &self,
+        claim: i64,
+        from: u64,
+        to: u64,
+        mut each: impl FnMut(KnownLeaf) -> Result<()>,
+    ) -> Result<Option<u64>> {
+        let sql = format!("SELECT {LEAF} FROM claimed_leaf WHERE claim = ?1 AND idx >= ?2 ORDER BY idx");
+        let mut own = self.tx.prepare(&sql)?;
+        let mut own = own.query(params![claim, signed(from)?])?;
+        let mut next = own.next()?.map(known_leaf).transpose()?;
+        for index in from..to {
+            let known = match next.filter(|next| next.index == index) {
+                Some(known) => {
+                    next = own.next()?.map(known_leaf).transpose()?;
+                    Some(known)
+                }
+                None => match self.leaf_at(index)? {
+                    Some(leaf) => Some(KnownLeaf { index, leaf }),
+                    None => self.claimed_by_any(index)?,
+                },
+            };
+            let Some(known) = known else { return Ok(Some(index)) };
+            each(known)?;
+        }
+        Ok(None)
     }
 
     /// Keeps the edge of a tree.
@@ -316,18 +351,6 @@ impl Changes<'_> {
         self.tx
             .prepare_cached(sql)?
             .execute(params![signed(tree.size())?, peaks])?;
-        Ok(())
-    }
-
-    /// Removes the mark at what was the end, unless it is one of those that stay, or the first.
-    ///
-    /// # Errors
-    /// [`CasebookError`].
-    pub fn thin_marks(&self, end: u64) -> Result<()> {
-        if !end.is_multiple_of(MARK_EVERY) {
-            let sql = "DELETE FROM mark WHERE size = ?1 AND size > (SELECT min(size) FROM mark)";
-            self.tx.execute(sql, [signed(end)?])?;
-        }
         Ok(())
     }
 
@@ -405,14 +428,14 @@ impl Changes<'_> {
         Ok(heads)
     }
 
-    fn claimed_by_any(&self, index: u64) -> Result<Option<Leaf>> {
+    fn claimed_by_any(&self, index: u64) -> Result<Option<KnownLeaf>> {
         let sql = format!(
             "SELECT {LEAF} FROM claimed_leaf WHERE idx = ?1
              AND claim IN (SELECT id FROM claim WHERE first <= ?1 AND first + count > ?1) ORDER BY claim LIMIT 1"
         );
         let mut query = self.tx.prepare_cached(&sql)?;
         let mut rows = query.query([signed(index)?])?;
-        Ok(rows.next()?.map(known_leaf).transpose()?.map(|known| known.leaf))
+        rows.next()?.map(known_leaf).transpose()
     }
 }
 
