@@ -182,7 +182,7 @@ fn leaves_that_do_not_lead_to_the_checkpoint_are_named() {
     let said = office.pull_alarms("swift", "1.tar");
     assert!(said.contains("root"), "{said}");
     // Nothing of it is proven, and what opens is read.
-    office.import("heron", &["1.tar"]);
+    assert_eq!(office.import("heron", &["1.tar"]), ["false_leaves"]);
     assert_eq!(office.cases("heron"), 2);
 }
 

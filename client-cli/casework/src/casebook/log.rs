@@ -254,7 +254,8 @@ impl Changes<'_> {
         first.map(unsigned).transpose()
     }
 
-    /// Builds the tree up to `size` from `start`, or from the proven tree's end, with [the leaves](Self::leaves) of a claim.
+    /// Builds the tree up to `size` from `start`, or from the proven tree's end: with the claim's leaves, else proven ones,
+    /// else those that any other claim has.
     ///
     /// # Errors
     /// [`CasebookError`].
@@ -311,8 +312,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// The leaves from `from` up to `to`, in their order: those of the claim, else proven ones, else those that any other
-    /// claim has. Ends at the first that is missing, and gives its index.
+    /// The leaves of which a tree is built, from `from` up to `to`. Ends at the first that is missing, and gives its index.
     fn leaves(
         &self,
         claim: i64,

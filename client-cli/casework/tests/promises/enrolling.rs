@@ -223,4 +223,13 @@ fn an_enrolment_without_a_place_makes_no_keys() {
     );
     assert!(!refused.status.success() && !home.path.join("identity.age").exists());
     assert_eq!(fs::read_dir(home.path.join("epochs")).map_or(0, Iterator::count), 0);
+
+    let home = organization().alice();
+    let epochs = home.json(&["status"])["epochs_left"].clone();
+    let said = one_line(&home.fails(&["renew", "--out", out.to_str().unwrap()]));
+    assert!(
+        said.contains("there is no folder") && said.contains("no keys were made"),
+        "{said}"
+    );
+    assert_eq!(home.json(&["status"])["epochs_left"], epochs);
 }
