@@ -20,10 +20,7 @@ use marram_crypto::{
     secret::SecretBytes,
     vacant,
 };
-use marram_terminal::{
-    files::Existing,
-    secret_file::{self, WorkFactor},
-};
+use marram_tests::office::unlock_quickly;
 use tempfile::TempDir;
 
 use super::Home;
@@ -118,11 +115,7 @@ impl Organization {
             "--epochs",
             &EPOCHS.to_string(),
         ]);
-        // From here on the tests should not wait for scrypt.
-        let identity = home.path.join("identity.age");
-        let secrets = secret_file::read_wrapped(&identity, &PASSPHRASE.into(), 4096).unwrap();
-        let quick = WorkFactor::Log2(1);
-        secret_file::write_wrapped(&identity, &PASSPHRASE.into(), &secrets, quick, Existing::Replace).unwrap();
+        unlock_quickly(&home.path, PASSPHRASE);
 
         let enrolment = UntrustedEnrolment::parse(&fs::read(&note).unwrap()).unwrap();
         let random = |_| EpochKeys::random(&mut UnwrapErr(SysRng));
