@@ -6,6 +6,7 @@ use std::{
     io::{self, Read},
 };
 
+use age_core::format::FileKey;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use marram_crypto::{
     codename::Codename,
@@ -50,6 +51,11 @@ fn reports(criterion: &mut Criterion) {
     let identity = &organization.caseworkers[2];
     let codename = Codename::random(&mut rng());
     let attachment = [Measure::of(contents()).unwrap()];
+    // What opening cannot do without, whatever this machine does meanwhile.
+    let stanza = identity.recipient().wrap(&FileKey::new(Box::new([7; 16]))).unwrap();
+    criterion.bench_function("one decapsulation alone", |bencher| {
+        bencher.iter(|| black_box(identity.unwrap(&stanza)));
+    });
     for (name, attachments) in [("32 KiB", &[][..]), ("64 MiB", &attachment)] {
         let mut group = criterion.benchmark_group(name);
         let ciphertext = seal(&target, &codename, attachments);
