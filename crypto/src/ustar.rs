@@ -4,6 +4,8 @@
 //! byte, the one this module writes for the same path and size: mode 0600, owner and group 0 without names, time 0.
 //! Whatever differs is refused by the name of the fault.
 
+use std::cmp::Ordering;
+
 use tar::{EntryType, Header};
 
 /// Length in bytes of a header, and of the blocks that contents are padded to with zeros.
@@ -74,6 +76,9 @@ pub enum UstarError {
     /// Bytes other than zero after the last entry.
     #[error("the fill after the last entry is not zero")]
     Fill,
+    /// Bytes after the end of an archive that has no fill.
+    #[error("bytes after the archive's end")]
+    AfterTheEnd,
     /// Fewer than [`END`] zero bytes at the end.
     #[error("the archive's end is missing")]
     NoEnd,
@@ -192,7 +197,8 @@ impl Entry {
     }
 }
 
-/// Reads a whole archive that is in memory: its entries and their contents.
+/// Reads a whole archive that is in memory: its entries and their contents. It ends with [`END`] zero bytes, so that nobody can
+/// make another file of the same contents.
 ///
 /// # Errors
 /// [`UstarError`], naming the fault; also of what stands after the last entry.
@@ -216,12 +222,11 @@ pub fn parse(archive: &[u8]) -> Result<Vec<(Entry, &[u8])>, UstarError> {
         entries.push((entry, contents));
         rest = after;
     }
-    if (rest.len() as u64) < END {
-        Err(UstarError::NoEnd)
-    } else if rest.iter().any(|byte| *byte != 0) {
-        Err(UstarError::Fill)
-    } else {
-        Ok(entries)
+    match (rest.len() as u64).cmp(&END) {
+        Ordering::Less => Err(UstarError::NoEnd),
+        _ if rest.iter().any(|byte| *byte != 0) => Err(UstarError::Fill),
+        Ordering::Equal => Ok(entries),
+        Ordering::Greater => Err(UstarError::AfterTheEnd),
     }
 }
 
@@ -275,6 +280,16 @@ mod tests {
         assert_eq!(Entry::parse(&entry.header().unwrap()), Ok(Some(entry)));
         assert_eq!(Entry::parse(&[0; BLOCK]), Ok(None));
         assert_eq!(Entry::new("x", 513).total(), 512 * 3);
+    }
+
+    #[test]
+    fn an_archive_has_one_spelling() {
+        let archive = write([("order", b"note".as_slice())]).unwrap();
+        assert_eq!(parse(&archive).unwrap().len(), 1);
+        let longer = |byte: u8| parse(&[archive.as_slice(), &[byte]].concat()).map(|_| ());
+        assert_eq!(longer(0), Err(UstarError::AfterTheEnd));
+        assert_eq!(longer(1), Err(UstarError::Fill));
+        assert_eq!(parse(&archive[..archive.len() - 1]).map(|_| ()), Err(UstarError::NoEnd));
     }
 
     #[test]
