@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use marram_crypto::{day::Epoch, enrolment::UntrustedEnrolment, key::PublicKey, manifest::Slot};
-
 use marram_terminal::{
     files::Existing,
     secret_file::{self, WorkFactor},

@@ -268,6 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn memory_for_a_long_log_is_given_back_also_after_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut casebook = Casebook::create(&folder.path().join(FILE), &key(1)).unwrap();
+        let cache = |casebook: &Casebook| {
+            let size: i64 = casebook
+                .db
+                .pragma_query_value(None, "cache_size", |row| row.get(0))
+                .unwrap();
+            u32::try_from(-size).unwrap()
+        };
+        let failed = casebook.at_hand(|casebook| -> anyhow::Result<()> {
+            assert_eq!(cache(casebook), CACHE_AT_HAND_KIB);
+            anyhow::bail!("stopped")
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "stopped");
+        assert_eq!(cache(&casebook), CACHE_KIB);
+    }
+
+    #[test]
     fn a_casebook_opens_with_its_own_key_alone_and_shows_nothing_without() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);

@@ -190,26 +190,33 @@ fn judged_organization(
     chain: &CharterChain,
     manifest: &Manifest,
 ) -> Result<Result<(), Difference>> {
-    let json = server
-        .public("/v1/organization", MAX_ORGANIZATION_LEN)
-        .map_err(OnlineError::explained)?;
+    let differs = |how: String| {
+        Ok(Err(Difference {
+            what: "organization",
+            how: text::visible(&how),
+            next: "run it again, for the keyholders may have published just now. If it stays, tell them and the operator: \
+                   the page would seal for keys that were replaced, or for nobody",
+        }))
+    };
+    let json = match server.public("/v1/organization", MAX_ORGANIZATION_LEN) {
+        // The page must be judged all the same.
+        Err(error) if error.status().is_some() => return differs(format!("the page is refused it: {error}")),
+        json => json.map_err(OnlineError::explained)?,
+    };
     let shown: Option<Value> = serde_json::from_slice(&json).ok();
     let same = serde_json::json!({
         "charters": serde_json::from_str::<Value>(&chain.to_json())?,
         "manifest": String::from_utf8_lossy(&manifest.to_bytes()),
     });
-    Ok(if shown == Some(same) {
-        Ok(())
+    if shown == Some(same) {
+        Ok(Ok(()))
     } else {
-        Err(Difference {
-            what: "organization",
-            how: "the page is shown another charter or manifest (/v1/organization) than programs are (/v1/charter, \
-                  /v1/manifest)"
+        differs(
+            "the page is shown another charter or manifest (/v1/organization) than programs are (/v1/charter, \
+             /v1/manifest)"
                 .to_owned(),
-            next: "run it again, for the keyholders may have published just now. If it stays, tell them and the operator: \
-                   the page would seal for keys that were replaced, or for nobody",
-        })
-    })
+        )
+    }
 }
 
 /// The page's digest, if it is one that the manifest names and the same whoever asks.

@@ -481,3 +481,60 @@ pub(super) fn known_leaf(row: &Row<'_>) -> Result<KnownLeaf> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use marram_crypto::{day::Epoch, secret::SecretBytes};
+
+    use super::*;
+
+    #[test]
+    fn the_root_of_every_size_is_known_and_marks_make_it_cheap() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut casebook = Casebook::create(&folder.path().join("casebook"), &SecretBytes::from([7; 32])).unwrap();
+        let epoch = Epoch::from_number(2951).unwrap();
+        let leaf = |index: u64| Leaf {
+            digest: Digest::of(&index.to_be_bytes()),
+            epoch,
+            day: epoch.opens(),
+            log2_size: 15,
+        };
+        let sizes = [
+            1,
+            MARK_EVERY - 1,
+            MARK_EVERY,
+            MARK_EVERY + 1,
+            5000,
+            2 * MARK_EVERY,
+            8999,
+            9000,
+        ];
+        for (first, end) in [(0, 5000), (5000, 9000)] {
+            let changes = casebook.change().unwrap();
+            let claim = changes.begin_claim(first, end - first, b"").unwrap();
+            for index in first..end {
+                changes.claim_leaf(claim, index, &leaf(index)).unwrap();
+            }
+            let Built::Tree(grown) = changes.build(claim, None, end).unwrap() else {
+                panic!("no leaf is missing")
+            };
+            assert_eq!(changes.build(claim, None, end + 1).unwrap(), Built::Gap(end));
+            changes.grow(claim, &grown, epoch.opens()).unwrap();
+            changes.drop_claim(claim).unwrap();
+            changes.commit().unwrap();
+            for size in sizes {
+                let root = (0..size).map(leaf).collect::<Vec<_>>().iter().collect::<Tree>().root();
+                assert_eq!(
+                    casebook.root_at(size).unwrap(),
+                    Some(root).filter(|_| size <= end),
+                    "{size} of {end}"
+                );
+            }
+        }
+        let mut marks = casebook.db.prepare("SELECT size FROM mark ORDER BY size").unwrap();
+        let marks = marks.query_map([], |row| row.get(0)).unwrap();
+        let marks = marks.collect::<std::result::Result<Vec<i64>, _>>().unwrap();
+        let expected = [MARK_EVERY, 2 * MARK_EVERY, 9000].map(|size| signed(size).unwrap());
+        assert_eq!(marks, expected);
+    }
+}

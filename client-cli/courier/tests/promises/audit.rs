@@ -162,6 +162,14 @@ fn a_superseded_manifest_that_only_the_page_is_shown_is_named() {
     let (what, how) = differs(&audit(&world));
     assert_eq!(what, "organization");
     assert!(how.contains("/v1/organization"), "{how}");
+
+    // Who refuses it to the page does not keep the page from being judged.
+    let world = honest(World::hostile(|request, _| {
+        (request.path == "/v1/organization").then(|| Reply::named(404, "not-found"))
+    }));
+    let run = audit(&world);
+    assert_eq!(differs(&run).0, "organization");
+    assert_eq!(run.json()["page"], Digest::of(PAGE).to_string());
 }
 
 #[test]
