@@ -2,12 +2,20 @@
 
 use std::{fs, io::Read};
 
-use marram_crypto::bundle::{BundleEntry, BundleReader, BundleWriter};
+use marram_crypto::{
+    bundle::{BundleEntry, BundleReader, BundleWriter},
+    leaf::Leaf,
+};
 
-use crate::office::Office;
+use crate::office::{Office, json};
 
 /// Writes a bundle anew without the entries that `drop` names: `checkpoint`, `leaves`, `orders`, or a report's number.
 fn without(office: &Office, from: &str, to: &str, drop: &str) {
+    changed(office, from, to, drop, |_| {});
+}
+
+/// As [`without`], with other leaves.
+fn changed(office: &Office, from: &str, to: &str, drop: &str, change: impl Fn(&mut [Leaf])) {
     let bytes = fs::read(office.path(from)).unwrap();
     let mut reader = BundleReader::new(bytes.as_slice());
     let mut writer = BundleWriter::new(Vec::new());
@@ -21,7 +29,8 @@ fn without(office: &Office, from: &str, to: &str, drop: &str) {
             BundleEntry::Leaves {
                 instance, from, leaves, ..
             } => {
-                let leaves: Vec<_> = leaves.map(Result::unwrap).collect();
+                let mut leaves: Vec<_> = leaves.map(Result::unwrap).collect();
+                change(&mut leaves);
                 writer.leaves(instance, from, &leaves).unwrap();
             }
             BundleEntry::Manifest(note) => {
@@ -89,6 +98,22 @@ fn a_bundle_without_its_checkpoint_proves_nothing_and_what_opens_is_read() {
     assert_eq!(office.cases("heron"), 1);
     // Nothing was accounted for: the week's keys must stay.
     assert_eq!(office.import("heron", &["whole.tar"]), [""; 0]);
+}
+
+#[test]
+fn leaves_that_the_courier_edits_are_false_and_stand_in_nobodys_way() {
+    let office = Office::new();
+    office.reported();
+    office.reported();
+    office.pull("swift", "whole.tar");
+    changed(&office, "whole.tar", "swapped.tar", "", <[Leaf]>::reverse);
+    let proven = || json(office.casework("heron").args(["--json", "status"]))["log"]["size"].clone();
+    assert_eq!(office.import("heron", &["swapped.tar"]), ["false_leaves"]);
+    assert_eq!(proven(), 0);
+    assert_eq!(office.cases("heron"), 2, "what opens is read all the same");
+    // The alarm stays to be acknowledged; the log is proven by whoever brings it as it is.
+    assert_eq!(office.import("heron", &["whole.tar"]), ["false_leaves"]);
+    assert_eq!(proven(), 2);
 }
 
 #[test]
