@@ -7,7 +7,8 @@
 use std::{
     cell::RefCell,
     fmt,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
+    mem,
 };
 
 use age::{DecryptError, secrecy::ExposeSecret};
@@ -121,9 +122,11 @@ pub fn open<R: Read>(
     start.truncate(start_len);
     let header = SealedHeader::parse(&start, slots)?;
 
-    let decryptor =
-        age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER_LEN, start.as_slice().chain(ciphertext)))
-            .map_err(read_or_damaged)?;
+    let decryptor = age::Decryptor::new_buffered(HeaderAsLine {
+        left: header.len,
+        ciphertext: BufReader::with_capacity(BUFFER_LEN, start.as_slice().chain(ciphertext)),
+    })
+    .map_err(read_or_damaged)?;
     let slot = OwnSlot {
         identity,
         position,
@@ -213,6 +216,36 @@ fn read_or_damaged(error: DecryptError) -> OpenError {
     match error {
         DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => OpenError::Read(error),
         error => OpenError::Damaged(error),
+    }
+}
+
+/// Hands age the whole header, whose length is known, as the first line. Line by line, age would parse all of the header
+/// anew after each of its lines: a fifth of what opening a text report costs.
+struct HeaderAsLine<R> {
+    left: usize,
+    ciphertext: R,
+}
+
+impl<R: BufRead> Read for HeaderAsLine<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.ciphertext.read(bytes)
+    }
+}
+
+impl<R: BufRead> BufRead for HeaderAsLine<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.ciphertext.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.ciphertext.consume(amount);
+    }
+
+    fn read_until(&mut self, delimiter: u8, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        match mem::take(&mut self.left) {
+            0 => self.ciphertext.read_until(delimiter, bytes),
+            header => self.ciphertext.by_ref().take(header as u64).read_to_end(bytes),
+        }
     }
 }
 
