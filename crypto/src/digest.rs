@@ -1,7 +1,9 @@
 //! SHA-256 digests, written as 64 lower-case hexadecimal characters.
 
 use std::{
-    fmt, mem, panic,
+    fmt,
+    io::{self, Read},
+    mem, panic,
     str::FromStr,
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::{self, JoinHandle},
@@ -9,6 +11,8 @@ use std::{
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+
+use crate::payload::read_full;
 
 /// A SHA-256 digest (32 bytes; FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,60 +98,96 @@ impl fmt::Debug for Hasher {
 /// Digesting a large report takes nearly as long as encrypting or decrypting it. Short streams are digested where they
 /// are: a thread would cost more than it saves.
 pub struct Aside {
+    /// Of what no thread was given.
     hasher: Hasher,
-    seen: usize,
+    given: usize,
+    piece: Vec<u8>,
+    filled: usize,
     worker: Option<Worker>,
 }
 
 struct Worker {
-    piece: Vec<u8>,
-    full: SyncSender<Vec<u8>>,
+    full: SyncSender<(Vec<u8>, usize)>,
     used: Receiver<Vec<u8>>,
     thread: JoinHandle<Hasher>,
 }
 
-/// Up to this many bytes are digested at once.
+/// Up to this many bytes are digested where they are.
 const ASIDE_FROM: usize = 1 << 20;
-const PIECE_LEN: usize = 1 << 19;
+const PIECE_LEN: usize = 1 << 17;
 /// How many pieces wait for the thread. One more is filled, and one digested.
-const PIECES: usize = 4;
+const PIECES: usize = 2;
 
 impl Aside {
     /// Starts a digest.
     pub fn new() -> Self {
         Self {
             hasher: Hasher::new(),
-            seen: 0,
+            given: 0,
+            piece: Vec::new(),
+            filled: 0,
             worker: None,
         }
     }
 
     /// Adds bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
-        self.seen = self.seen.saturating_add(bytes.len());
-        if self.worker.is_none() && self.seen > ASIDE_FROM {
-            self.worker = Worker::start(self.hasher.clone());
-        }
-        let Some(worker) = &mut self.worker else {
-            self.hasher.update(bytes);
-            return;
-        };
         while !bytes.is_empty() {
-            let room = PIECE_LEN - worker.piece.len();
-            let (now, later) = bytes.split_at(bytes.len().min(room));
-            worker.piece.extend_from_slice(now);
+            let room = self.room();
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled += now.len();
             bytes = later;
-            if worker.piece.len() == PIECE_LEN {
-                worker.hand_over();
-            }
         }
     }
 
+    /// Reads some bytes and adds them, without copying. None at the end of the input.
+    ///
+    /// # Errors
+    /// Of reading.
+    pub(crate) fn read(&mut self, input: &mut dyn Read, most: u64) -> io::Result<&[u8]> {
+        let room = self.room();
+        let want = usize::try_from(most).map_or(room.len(), |most| most.min(room.len()));
+        let got = read_full(input, &mut room[..want])?;
+        let from = self.filled;
+        self.filled += got;
+        Ok(&self.piece[from..self.filled])
+    }
+
     /// Ends the digest.
-    pub fn finish(self) -> Digest {
+    pub fn finish(mut self) -> Digest {
+        self.hand_over();
         match self.worker {
             Some(worker) => worker.finish(),
             None => self.hasher.finish(),
+        }
+    }
+
+    /// Where the next bytes go; never empty.
+    fn room(&mut self) -> &mut [u8] {
+        if self.filled == PIECE_LEN {
+            self.hand_over();
+        }
+        if self.piece.is_empty() {
+            self.piece = vec![0; PIECE_LEN];
+        }
+        &mut self.piece[self.filled..]
+    }
+
+    /// Gives a piece to the thread, and waits while that has enough to do.
+    fn hand_over(&mut self) {
+        let filled = mem::take(&mut self.filled);
+        self.given = self.given.saturating_add(filled);
+        if self.worker.is_none() && self.given > ASIDE_FROM {
+            self.worker = Worker::start(self.hasher.clone());
+        }
+        match &self.worker {
+            Some(worker) => {
+                let next = worker.used.try_recv().unwrap_or_default();
+                // The thread takes pieces until the end.
+                let _ = worker.full.send((mem::replace(&mut self.piece, next), filled));
+            }
+            None => self.hasher.update(&self.piece[..filled]),
         }
     }
 }
@@ -155,34 +195,24 @@ impl Aside {
 impl Worker {
     /// None where the system gives no thread: the digest is then made without one.
     fn start(mut hasher: Hasher) -> Option<Self> {
-        let (full, pieces) = sync_channel::<Vec<u8>>(PIECES);
+        let (full, pieces) = sync_channel::<(Vec<u8>, usize)>(PIECES);
         let (give_back, used): (Sender<Vec<u8>>, _) = channel();
         let work = move || {
-            for mut piece in pieces {
-                hasher.update(&piece);
-                piece.clear();
+            for (piece, filled) in pieces {
+                hasher.update(&piece[..filled]);
                 // Nobody needs the last ones.
                 let _ = give_back.send(piece);
             }
             hasher
         };
         Some(Self {
-            piece: Vec::with_capacity(PIECE_LEN),
             full,
             used,
             thread: thread::Builder::new().name("digest".to_owned()).spawn(work).ok()?,
         })
     }
 
-    /// Waits while the thread has enough to do.
-    fn hand_over(&mut self) {
-        let next = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE_LEN));
-        // The thread takes pieces until the end.
-        let _ = self.full.send(mem::replace(&mut self.piece, next));
-    }
-
-    fn finish(mut self) -> Digest {
-        self.hand_over();
+    fn finish(self) -> Digest {
         drop(self.full);
         match self.thread.join() {
             Ok(hasher) => hasher.finish(),
@@ -254,6 +284,18 @@ mod tests {
             for step in [1009, PIECE_LEN, ASIDE_FROM + 1] {
                 let mut aside = Aside::new();
                 bytes[..len].chunks(step).for_each(|part| aside.update(part));
+                assert_eq!(aside.finish(), Digest::of(&bytes[..len]), "{len} by {step}");
+
+                let mut aside = Aside::new();
+                let mut read = Vec::new();
+                let mut input = &bytes[..len];
+                loop {
+                    match aside.read(&mut input, step as u64).unwrap() {
+                        [] => break,
+                        some => read.extend_from_slice(some),
+                    }
+                }
+                assert!(read == bytes[..len], "{len} by {step}");
                 assert_eq!(aside.finish(), Digest::of(&bytes[..len]), "{len} by {step}");
             }
         }

@@ -319,12 +319,10 @@ mod tests {
         let measured: Vec<_> = attachments.iter().map(|bytes| Measure::of(*bytes).unwrap()).collect();
         let draft = Draft::new(target, &codename(1), content(), &measured).unwrap();
         let mut out = Vec::new();
-        let sealed = draft
+        draft
             .seal(&mut out, |index| Ok(Box::new(attachments[index]) as Box<dyn Read>))
             .unwrap();
-        assert_eq!(sealed.size, out.len() as u64);
-        assert_eq!(sealed.size, draft.bucket());
-        assert_eq!(sealed.digest, Digest::of(&out));
+        assert_eq!(out.len() as u64, draft.bucket());
         out
     }
 

@@ -110,10 +110,16 @@ pub(crate) fn read(input: &mut dyn Read, attachments: &mut dyn Attachments) -> R
         }
         attachments.begin(index, entry.size).map_err(PayloadError::Store)?;
         let mut hasher = Aside::new();
-        archive.contents(&entry, |bytes| {
-            hasher.update(bytes);
-            attachments.write(bytes).map_err(PayloadError::Store)
-        })?;
+        let mut left = entry.size;
+        while left > 0 {
+            let bytes = hasher.read(archive.input, left).map_err(PayloadError::Read)?;
+            if bytes.is_empty() {
+                return Err(UstarError::Truncated(entry.path).into());
+            }
+            attachments.write(bytes).map_err(PayloadError::Store)?;
+            left -= bytes.len() as u64;
+        }
+        archive.padding(&entry)?;
         if hasher.finish() != named.sha256 {
             return Err(PayloadError::Attachment(index));
         }
@@ -166,31 +172,17 @@ impl Archive<'_> {
             }
             .into());
         }
-        let mut contents = Vec::new();
-        self.contents(&entry, |bytes| {
-            contents.extend_from_slice(bytes);
-            Ok(())
-        })?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most the limit, which memory holds")]
+        let mut contents = vec![0; entry.size as usize];
+        if read_full(self.input, &mut contents).map_err(PayloadError::Read)? < contents.len() {
+            return Err(UstarError::Truncated(entry.path).into());
+        }
+        self.padding(&entry)?;
         Ok(contents)
     }
 
-    /// Gives an entry's contents piece by piece, and checks its padding.
-    fn contents(
-        &mut self,
-        entry: &Entry,
-        mut give: impl FnMut(&[u8]) -> Result<(), PayloadError>,
-    ) -> Result<(), PayloadError> {
-        let mut buffer = vec![0; 64 * 1024];
-        let mut left = entry.size;
-        while left > 0 {
-            let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-            let got = read_full(self.input, &mut buffer[..want]).map_err(PayloadError::Read)?;
-            if got < want {
-                return Err(UstarError::Truncated(entry.path.clone()).into());
-            }
-            give(&buffer[..got])?;
-            left -= got as u64;
-        }
+    /// An entry ends with zeros to the next block.
+    fn padding(&mut self, entry: &Entry) -> Result<(), PayloadError> {
         let mut padding = [0; BLOCK];
         #[expect(clippy::cast_possible_truncation, reason = "less than a block")]
         let padding = &mut padding[..entry.padding() as usize];

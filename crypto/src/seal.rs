@@ -14,7 +14,7 @@ use crate::{
     bucket::{self, TooLarge},
     codename::Codename,
     day::Epoch,
-    digest::{Aside, Digest, Hasher},
+    digest::{Digest, Hasher},
     hybrid::Recipient,
     instance::InstanceId,
     key::SigningKey,
@@ -52,15 +52,6 @@ pub struct Draft<'a> {
     signature: [u8; SigningKey::SIGNATURE_LEN],
     attachments: Vec<Measure>,
     bucket: u64,
-}
-
-/// What was sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    /// SHA-256 of the ciphertext.
-    pub digest: Digest,
-    /// Length of the ciphertext in bytes: a bucket.
-    pub size: u64,
 }
 
 /// Why a report could not be sealed.
@@ -192,7 +183,8 @@ impl<'a> Draft<'a> {
         self.bucket
     }
 
-    /// Seals to `output`. `open` gives the contents of attachment `index`.
+    /// Seals to `output`, which is given exactly [`bucket`](Self::bucket) bytes. `open` gives the contents of attachment
+    /// `index`.
     ///
     /// # Errors
     /// [`SealError`]; what was written until then opens for nobody.
@@ -200,7 +192,7 @@ impl<'a> Draft<'a> {
         &self,
         output: W,
         mut open: impl FnMut(usize) -> io::Result<Box<dyn Read>>,
-    ) -> Result<Sealed, SealError> {
+    ) -> Result<(), SealError> {
         seal_to_bucket(&self.target.recipients, self.bucket, output, |payload| {
             self.write_entry(payload, payload::REPORT, &self.report_json)?;
             self.write_entry(payload, payload::SIGNATURE, &self.signature)?;
@@ -256,12 +248,10 @@ pub(crate) fn seal_to_bucket<W: Write>(
     bucket: u64,
     output: W,
     write: impl FnOnce(&mut dyn Write) -> Result<(), SealError>,
-) -> Result<Sealed, SealError> {
+) -> Result<(), SealError> {
     let state = RefCell::new(Output {
         inner: output,
         held: Some(Vec::new()),
-        hasher: Aside::new(),
-        written: 0,
     });
     // The header's length varies with the grease that age draws; the fill is computed from the header as it came out.
     // Very rarely no fill gives the exact length (age has no empty last chunk): then another header is drawn.
@@ -288,12 +278,7 @@ pub(crate) fn seal_to_bucket<W: Write>(
     writer
         .finish()
         .and_then(|mut tap| tap.flush())
-        .map_err(SealError::Write)?;
-    let output = state.into_inner();
-    Ok(Sealed {
-        digest: output.hasher.finish(),
-        size: output.written,
-    })
+        .map_err(SealError::Write)
 }
 
 fn write_zeros(output: &mut dyn Write, mut count: u64) -> io::Result<()> {
@@ -310,21 +295,12 @@ fn write_zeros(output: &mut dyn Write, mut count: u64) -> io::Result<()> {
 struct Output<W> {
     inner: W,
     held: Option<Vec<u8>>,
-    hasher: Aside,
-    written: u64,
 }
 
 impl<W: Write> Output<W> {
     fn release(&mut self) -> io::Result<()> {
         let header = self.held.take().unwrap_or_default();
-        self.write_on(&header).map(drop)
-    }
-
-    fn write_on(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.written += bytes.len() as u64;
-        Ok(bytes.len())
+        self.inner.write_all(&header)
     }
 }
 
@@ -338,7 +314,7 @@ impl<W: Write> Write for Tap<'_, W> {
             held.extend_from_slice(bytes);
             Ok(bytes.len())
         } else {
-            output.write_on(bytes)
+            output.inner.write(bytes)
         }
     }
 
@@ -429,15 +405,12 @@ mod tests {
             let narrative = "ئ".repeat(usize::try_from(next(&mut state) % 40_000).unwrap());
             let draft = Draft::new(&target, &codename(), content(&narrative), &[]).unwrap();
             let mut out = Vec::new();
-            let sealed = draft.seal(&mut out, |_| unreachable!()).unwrap();
-            assert_eq!(sealed.size, out.len() as u64);
-            assert!(
-                bucket::is_bucket(sealed.size, SLOTS.into(), target.limit),
-                "{}",
-                sealed.size
-            );
+            draft.seal(&mut out, |_| unreachable!()).unwrap();
+            let size = out.len() as u64;
+            assert_eq!(size, draft.bucket());
+            assert!(bucket::is_bucket(size, SLOTS.into(), target.limit), "{}", size);
             headers.insert(SealedHeader::parse(&out, SLOTS.into()).unwrap().len);
-            buckets.insert(sealed.size);
+            buckets.insert(size);
         }
         assert_eq!(buckets, [1 << 15, 1 << 16, 1 << 17].into());
         assert!(
@@ -466,11 +439,11 @@ mod tests {
                 let measured = Measure::of(attachment.as_slice()).unwrap();
                 let draft = Draft::new(&target, &codename(), content(""), &[measured]).unwrap();
                 let mut out = Vec::new();
-                let sealed = draft
+                draft
                     .seal(&mut out, |_| Ok(Box::new(io::Cursor::new(attachment.clone()))))
                     .unwrap();
                 assert_eq!(
-                    (sealed.size, out.len() as u64),
+                    (draft.bucket(), out.len() as u64),
                     (expected, expected),
                     "attachment of {size}"
                 );
@@ -506,8 +479,8 @@ mod tests {
         let bucket = shortest + bucket::NONCE_LEN + 65_552 + 16;
         for _ in 0..200 {
             let mut out = Vec::new();
-            let sealed = seal_to_bucket(&recipients, bucket, &mut out, |_| Ok(())).unwrap();
-            assert_eq!(sealed.size, bucket);
+            seal_to_bucket(&recipients, bucket, &mut out, |_| Ok(())).unwrap();
+            assert_eq!(out.len() as u64, bucket);
         }
     }
 }

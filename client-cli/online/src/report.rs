@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Read},
+    io::{self, BufWriter, Read, Write},
     os::unix::fs::FileExt as _,
     sync::Arc,
 };
@@ -12,7 +12,7 @@ use std::{
 use marram_crypto::{
     codename::Codename,
     day::{Day, Epoch},
-    digest::Digest,
+    digest::{Aside, Digest},
     manifest::Manifest,
     receipt::{Receipt, ReceiptError, UntrustedReceipt},
     seal::{Content, Draft, Measure, SealError, Target},
@@ -81,14 +81,20 @@ impl Sealed {
         let draft = Draft::new(&target, codename, content, attachments)?;
         let file = tempfile::tempfile().map_err(NotSealed::File)?;
         let progress = out.bytes("sealing", draft.bucket());
-        let mut output = BufWriter::new(progress.writer(&file));
-        let sealed = draft.seal(&mut output, open)?;
-        drop(output);
+        // As it was sealed: whatever happens to the file, no receipt is taken for anything else.
+        let digest = {
+            let mut output = Digesting {
+                inner: BufWriter::new(progress.writer(&file)),
+                hasher: Aside::new(),
+            };
+            draft.seal(&mut output, open)?;
+            output.hasher.finish()
+        };
         progress.finish();
         Ok(Self {
             file: Arc::new(file),
-            digest: sealed.digest,
-            size: sealed.size,
+            digest,
+            size: draft.bucket(),
             epoch: manifest.epoch,
         })
     }
@@ -118,6 +124,24 @@ impl Sealed {
             file: Arc::clone(&self.file),
             position: 0,
         }
+    }
+}
+
+/// Digests what is written.
+struct Digesting<W> {
+    inner: W,
+    hasher: Aside,
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
