@@ -20,7 +20,9 @@ for (const language of languages.length > 0 ? languages : ["en", "zh-Hans", "ar"
       const visit = async (name, page) => {
         // The header sticks to the top of what is seen: from there, or it stands in the middle of the picture.
         await page.evaluate(() => scrollTo(0, 0));
-        await page.screenshot({ path: join(folder, `${language}-${width}${dark ? "-dark" : ""}-${name}.png`), fullPage: true });
+        // Of a page from right to left that is not longer than the window, Chromium takes a full picture beside the page.
+        const fullPage = await page.evaluate(() => document.documentElement.scrollHeight > innerHeight);
+        await page.screenshot({ path: join(folder, `${language}-${width}${dark ? "-dark" : ""}-${name}.png`), fullPage });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         if (wide > 0) console.log(`${language} ${width} ${name}: ${wide} pixels too wide`);
       };
