@@ -15,6 +15,10 @@ use crate::{
 
 /// What the server leaves to others, as it is configured by default; and room for some sixty reports.
 const LEFT: u64 = (32 << 20) + (2 << 20);
+/// MiB of a disk that nobody fills: large uploads are taken while twice that is left.
+const ROOMY: usize = 128;
+/// MiB that the reports of a round take: 215 of the smallest size, 5 with an attachment.
+const ROUND: usize = 20;
 
 /// Writes a file that leaves so much room.
 fn leave(path: &Path, left: u64) {
@@ -37,10 +41,11 @@ fn fill(path: &Path) {
 #[test]
 fn a_disk_filled_by_others_refuses_reports_serves_readers_and_recovers_without_hands() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Mount::memory(&folder.path().join("disk"), 160);
+    let rounds = rounds(2);
+    let disk = Mount::memory(&folder.path().join("disk"), ROOMY + ROUND * rounds);
     let (rig, mut server) = Rig::found(disk.path());
     let promises = Promises::default();
-    for round in 1..=rounds(2) {
+    for round in 1..=rounds {
         let reports = rig.seal(220);
         let ballast = disk.path().join("ballast");
         leave(&ballast, LEFT);
@@ -76,7 +81,7 @@ fn a_disk_filled_by_others_refuses_reports_serves_readers_and_recovers_without_h
 #[test]
 fn a_stop_and_a_start_on_a_full_disk_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Mount::memory(&folder.path().join("disk"), 160);
+    let disk = Mount::memory(&folder.path().join("disk"), ROOMY + ROUND);
     let (rig, mut server) = Rig::found(disk.path());
     let promises = Promises::default();
     let base = server.base.clone();

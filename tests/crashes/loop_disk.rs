@@ -117,7 +117,7 @@ impl Mount {
     }
 
     /// Mounts a small disk in memory.
-    pub(crate) fn memory(path: &Path, mib: u32) -> Self {
+    pub(crate) fn memory(path: &Path, mib: usize) -> Self {
         fs::create_dir_all(path).unwrap();
         let size = format!("size={mib}m");
         let mut mount = Command::new("mount");

@@ -8,7 +8,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use marram_crypto::{
@@ -35,6 +35,8 @@ const ATTACHED_EVERY: usize = 50;
 const ATTACHMENT_LEN: usize = 1_200_000;
 /// Every so many reports are posted once more: the answer must be the same.
 const REPEATED_EVERY: usize = 4;
+/// Longer than anything takes that a rig waits for.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// A submitter who was refused comes back after this time.
 const COMES_BACK: Duration = Duration::from_millis(20);
 
@@ -234,12 +236,19 @@ impl Posting<'_> {
 
     /// Waits until something is so, while the submitters work.
     pub(crate) fn until(&self, mut it_is_so: impl FnMut() -> bool) {
+        let began = Instant::now();
         while !it_is_so() {
             assert!(
                 self.working.load(Ordering::Acquire) > 0,
                 "the submitters have ended, and it is still not so"
             );
-            std::thread::yield_now();
+            assert!(
+                began.elapsed() < LONGEST_WAIT,
+                "it is not so after {LONGEST_WAIT:?}: {} acknowledged, {} refused",
+                self.acknowledged(),
+                self.refused()
+            );
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -11,6 +11,9 @@ import { textField } from "./fields";
 import { isSaved, named } from "./surroundings";
 import { welcome } from "./welcome";
 
+/** How long an answer may take before the page says that it waits. */
+const SLOW_MS = 150;
+
 /** From the address to the first screen; with an organization that was verified already, straight to it. */
 export async function start(organization?: Organization): Promise<void> {
   if (organization !== undefined) {
@@ -23,17 +26,20 @@ export async function start(organization?: Organization): Promise<void> {
 }
 
 async function check(link: Link): Promise<void> {
-  // Asked before anything is shown: the server answers while the screen is laid out.
-  const found = findOrganization(link);
-  show({
-    title: () => t("checking.title"),
-    body: () => h("p", { role: "status" }, t("checking.text")),
-  });
+  // A server that answers at once is not worth a screen of its own, which only flickers and takes as long.
+  const slow = setTimeout(() => {
+    show({
+      title: () => t("checking.title"),
+      body: () => h("p", { role: "status" }, t("checking.text")),
+    });
+  }, SLOW_MS);
   try {
-    const organization = await found;
+    const organization = await findOrganization(link);
+    clearTimeout(slow);
     use(organization);
     welcome(organization);
   } catch (error) {
+    clearTimeout(slow);
     failed(error, () => void check(link));
   }
 }

@@ -56,6 +56,9 @@ enum What {
         /// How many leaves the ledger has.
         #[arg(long, default_value_t = 1_000_000)]
         leaves: u64,
+        /// How many orders it has.
+        #[arg(long, default_value_t = 10_000)]
+        orders: u64,
         /// How often each start is measured, in turn; the median counts.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
@@ -85,7 +88,7 @@ fn main() {
             reports,
         } => server::measure(rounds, submitters, reports),
         What::Large { rounds, bucket } => large::measure(rounds, bucket),
-        What::Rebuild { leaves, rounds } => rebuild::measure(leaves, rounds),
+        What::Rebuild { leaves, orders, rounds } => rebuild::measure(leaves, orders, rounds),
         What::Import { reports, rounds } => import::measure(reports, rounds),
         What::Baseline { kind, folder } => baseline::serve(kind, &folder),
         What::Pass { pass, folder } => large::pass(pass, &folder),

@@ -1,7 +1,8 @@
 //! How long a start takes that rebuilds the view, and one that need not.
 //!
 //! The ledger is made directly, in its own format (`server/src/store/ledger.rs`, `record.rs`). The bodies that its leaves
-//! name are holes: a start looks how long the segments are, and reads nothing of them.
+//! name are holes: a start looks how long the segments are, and reads nothing of them. Of orders a start asks each what it
+//! still deletes; those here wait, every one of them.
 
 use std::{
     fs::{self, File},
@@ -10,9 +11,16 @@ use std::{
     time::Instant,
 };
 
-use marram_crypto::{digest::Digest, leaf::Leaf};
+use marram_crypto::{
+    digest::Digest,
+    instance::InstanceId,
+    key::SigningKey,
+    leaf::Leaf,
+    order::{self, OrderId, What},
+    tree::Tree,
+};
 use marram_tests::{
-    organization::Organization,
+    organization::{Organization, rng},
     server::{Server, this_epoch},
 };
 
@@ -25,12 +33,15 @@ const BODIES_IN_A_SEGMENT: u64 = 8192;
 const LEAVES_IN_A_GROUP: u64 = 256;
 
 /// Measures, and prints the table.
-pub(crate) fn measure(leaves: u64, rounds: usize) {
+pub(crate) fn measure(leaves: u64, orders: u64, rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::init(folder.path(), &Organization::found());
+    let organization = Organization::found();
+    let mut server = Server::init(folder.path(), &organization);
     server.stop();
     let store = server.data().join("store");
-    fill(&store, leaves);
+    let orders = (0..orders).map(|index| order(organization.chain.instance(), index % leaves));
+    let orders: Vec<_> = orders.collect();
+    fill(&store, leaves, &orders);
     let ledger = fs::metadata(store.join("ledger")).unwrap().len();
 
     let (mut rebuilding, mut clean, mut reading) = (Vec::new(), Vec::new(), Vec::new());
@@ -56,7 +67,8 @@ pub(crate) fn measure(leaves: u64, rounds: usize) {
         server.kill();
     }
     println!(
-        "a ledger of {leaves} leaves ({:.0} MiB), {rounds} rounds in turn, medians\n",
+        "a ledger of {leaves} leaves and {} orders ({:.0} MiB), {rounds} rounds in turn, medians\n",
+        orders.len(),
         mib(ledger)
     );
     println!("what                                    seconds  peak RSS MiB");
@@ -73,17 +85,18 @@ pub(crate) fn measure(leaves: u64, rounds: usize) {
     println!("reading and hashing the ledger alone    {:>7.2}", median(reading));
 }
 
-/// Appends leaves to a ledger, and makes segments as long as it says.
-fn fill(store: &Path, leaves: u64) {
+/// Appends leaves and orders to a ledger, and makes segments as long as it says.
+fn fill(store: &Path, leaves: u64, orders: &[Vec<u8>]) {
     let path = store.join("ledger");
     let mut at = fs::metadata(&path).unwrap().len();
     let mut ledger = BufWriter::new(File::options().append(true).open(&path).unwrap());
-    let mut payload = Vec::new();
-    for first in (0..leaves).step_by(usize::try_from(LEAVES_IN_A_GROUP).unwrap()) {
-        payload.clear();
-        for index in first..leaves.min(first + LEAVES_IN_A_GROUP) {
-            payload.extend_from_slice(&record(index));
-        }
+    let in_group = usize::try_from(LEAVES_IN_A_GROUP).unwrap();
+    let of_leaves = (0..leaves).step_by(in_group).map(|first| {
+        let group = first..leaves.min(first + LEAVES_IN_A_GROUP);
+        group.flat_map(leaf).collect()
+    });
+    for payload in of_leaves.chain(orders.chunks(in_group).map(<[_]>::concat)) {
+        let payload: Vec<u8> = payload;
         let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let checksum = Digest::of(&[&at.to_be_bytes()[..], &len, &payload].concat());
         let group = [b"\x89MRMgrp\n", &len[..], &checksum.as_bytes()[..16], &payload].concat();
@@ -99,16 +112,42 @@ fn fill(store: &Path, leaves: u64) {
 }
 
 /// A leaf and the place of its body.
-fn record(index: u64) -> Vec<u8> {
+fn leaf(index: u64) -> Vec<u8> {
     let leaf = Leaf {
-        digest: Digest::of(&index.to_be_bytes()),
+        digest: digest(index),
         epoch: this_epoch(),
         day: this_epoch().opens(),
         log2_size: LOG2_SIZE,
     };
     let segment = u32::try_from(index / BODIES_IN_A_SEGMENT + 1).unwrap();
     let offset = (index % BODIES_IN_A_SEGMENT) << LOG2_SIZE;
-    let fields = [&leaf.to_bytes()[..], &segment.to_be_bytes(), &offset.to_be_bytes()].concat();
+    record(
+        1,
+        &[&leaf.to_bytes()[..], &segment.to_be_bytes(), &offset.to_be_bytes()],
+    )
+}
+
+/// One that would delete the report of this leaf.
+fn order(instance: InstanceId, leaf: u64) -> Vec<u8> {
+    let draft = order::Draft {
+        instance,
+        id: OrderId::random(&mut rng()),
+        epoch: this_epoch(),
+        expires: this_epoch().closes(),
+        log: Tree::new().head(),
+        what: What::Delete(vec![digest(leaf)]),
+    };
+    let mut order = draft.to_note().unwrap();
+    order.add_signature(&SigningKey::random(&mut rng())).unwrap();
+    record(4, &[draft.id.as_bytes(), order.digest().as_bytes(), &order.to_bytes()])
+}
+
+fn digest(leaf: u64) -> Digest {
+    Digest::of(&leaf.to_be_bytes())
+}
+
+fn record(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
+    let fields = fields.concat();
     let len = u32::try_from(fields.len()).unwrap();
-    [&[1], &len.to_be_bytes()[..], &fields].concat()
+    [&[kind], &len.to_be_bytes()[..], &fields].concat()
 }
