@@ -112,7 +112,7 @@ struct Worker {
     thread: JoinHandle<Hasher>,
 }
 
-/// Up to this many bytes are digested where they are.
+/// Up to this many bytes no thread is started for.
 const ASIDE_FROM: usize = 1 << 20;
 const PIECE_LEN: usize = 1 << 17;
 /// How many pieces wait for the thread. One more is filled, and one digested.

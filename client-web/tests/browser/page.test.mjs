@@ -10,6 +10,13 @@ import { opened, t, title, write } from "./visit.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** A promise, and what fulfils it. */
+function later() {
+  let resolve;
+  const promise = new Promise((done) => (resolve = done));
+  return { promise, resolve };
+}
+
 let browser;
 beforeAll(async () => {
   browser = await launch();
@@ -51,6 +58,29 @@ describe("axe", () => {
     await page.evaluate(() => document.querySelector("#language-choice label").remove());
     const { violations } = await page.evaluate(() => window.axe.run(document));
     expect(violations.map(({ id }) => id)).toContain("select-name");
+    await done();
+  });
+});
+
+describe("a server that takes its time", () => {
+  it("is said to be checked meanwhile", async () => {
+    const { page, handlers, done } = await opened(browser);
+    await page.evaluateOnNewDocument(() => {
+      window.titles = [];
+      new MutationObserver(() => {
+        const title = document.querySelector("main h1")?.textContent;
+        if (title !== undefined && title !== window.titles.at(-1)) window.titles.push(title);
+      }).observe(document, { childList: true, subtree: true });
+    });
+    const { promise: released, resolve: release } = later();
+    const answer = handlers["/v1/organization"];
+    handlers["/v1/organization"] = () => released.then(answer);
+    await page.reload();
+    await at(page, t["checking.title"]);
+    release();
+    await at(page, title);
+    expect(await page.evaluate(() => window.titles)).toEqual([t["checking.title"], title]);
+    expect(page.problems).toEqual([]);
     await done();
   });
 });

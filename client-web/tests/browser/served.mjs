@@ -30,9 +30,9 @@ export async function serve(answer) {
       }
       const parts = [];
       incoming.on("data", (part) => parts.push(part));
-      incoming.on("end", () => {
+      incoming.on("end", async () => {
         const handler = answer[pathname];
-        const { status = 200, body = "", type = "text/plain; charset=utf-8", cut = false } = handler?.(Buffer.concat(parts)) ?? { status: 404 };
+        const { status = 200, body = "", type = "text/plain; charset=utf-8", cut = false } = (await handler?.(Buffer.concat(parts))) ?? { status: 404 };
         if (cut) incoming.socket.destroy();
         else outgoing.writeHead(status, { ...common, "Content-Type": type }).end(body);
       });

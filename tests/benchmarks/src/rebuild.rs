@@ -29,6 +29,9 @@ use crate::process::{median, mib, usage};
 /// 32 KiB.
 const LOG2_SIZE: u8 = 15;
 const BODIES_IN_A_SEGMENT: u64 = 8192;
+/// Kinds of records.
+const LEAF: u8 = 1;
+const ORDER: u8 = 4;
 /// As many as 256 submitters make.
 const LEAVES_IN_A_GROUP: u64 = 256;
 
@@ -93,10 +96,9 @@ fn fill(store: &Path, leaves: u64, orders: &[Vec<u8>]) {
     let in_group = usize::try_from(LEAVES_IN_A_GROUP).unwrap();
     let of_leaves = (0..leaves).step_by(in_group).map(|first| {
         let group = first..leaves.min(first + LEAVES_IN_A_GROUP);
-        group.flat_map(leaf).collect()
+        group.flat_map(leaf).collect::<Vec<u8>>()
     });
     for payload in of_leaves.chain(orders.chunks(in_group).map(<[_]>::concat)) {
-        let payload: Vec<u8> = payload;
         let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let checksum = Digest::of(&[&at.to_be_bytes()[..], &len, &payload].concat());
         let group = [b"\x89MRMgrp\n", &len[..], &checksum.as_bytes()[..16], &payload].concat();
@@ -122,7 +124,7 @@ fn leaf(index: u64) -> Vec<u8> {
     let segment = u32::try_from(index / BODIES_IN_A_SEGMENT + 1).unwrap();
     let offset = (index % BODIES_IN_A_SEGMENT) << LOG2_SIZE;
     record(
-        1,
+        LEAF,
         &[&leaf.to_bytes()[..], &segment.to_be_bytes(), &offset.to_be_bytes()],
     )
 }
@@ -139,7 +141,10 @@ fn order(instance: InstanceId, leaf: u64) -> Vec<u8> {
     };
     let mut order = draft.to_note().unwrap();
     order.add_signature(&SigningKey::random(&mut rng())).unwrap();
-    record(4, &[draft.id.as_bytes(), order.digest().as_bytes(), &order.to_bytes()])
+    record(
+        ORDER,
+        &[draft.id.as_bytes(), order.digest().as_bytes(), &order.to_bytes()],
+    )
 }
 
 fn digest(leaf: u64) -> Digest {
